@@ -1,0 +1,184 @@
+//! The live feed of a local workspace: newline-delimited JSON frames, one a second or faster.
+
+use serde::{Deserialize, Serialize};
+
+/// State of everything that serves, now, and what happened since the last frame.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveFrame {
+    /// Unix milliseconds at the server.
+    pub at_ms: i64,
+    /// Highest journal sequence number: when it moves, resources changed.
+    pub journal_seq: u64,
+    /// Changes whenever the state of a resource or an operation changes without a journal entry.
+    pub state_seq: u64,
+    pub endpoints: Vec<LiveEndpoint>,
+    pub process: ProcessStats,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveEndpoint {
+    pub name: String,
+    /// Generation of the routing snapshot in force.
+    pub generation: u64,
+    /// Requests answered by the gateway itself since start: 401, 404 without weight, 413, bad header.
+    pub refused: Counts,
+    pub deployments: Vec<LiveDeployment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveDeployment {
+    pub name: String,
+    pub ready: u32,
+    pub wanted: u32,
+    pub in_flight: u32,
+    pub queued: u32,
+    /// Requests that can run at once; twice as many are accepted.
+    pub slots: u32,
+    /// Of ready instances, the number replaced since start (panic, hang, memory).
+    pub restarts: u32,
+    /// Weight in force, in hundredths of a percent.
+    pub weight: u16,
+    pub mirror: u16,
+    /// Since the process started.
+    pub totals: Counts,
+    /// Shadow copies since the process started.
+    pub mirrored: MirrorCounts,
+    /// Seconds completed since the last frame, oldest first; the first frame may bring history.
+    pub seconds: Vec<Second>,
+}
+
+/// Requests by outcome. The sum of all fields is the number of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counts {
+    /// 2xx and 3xx.
+    pub ok: u64,
+    /// 4xx other than those below.
+    pub client_error: u64,
+    /// 408: over the request timeout.
+    pub timeout: u64,
+    /// 424: the model failed.
+    pub model_error: u64,
+    /// 429: too many pending requests.
+    pub refused: u64,
+    /// 5xx.
+    pub server_error: u64,
+    /// The caller went away before the answer.
+    pub abandoned: u64,
+}
+
+impl Counts {
+    pub fn total(&self) -> u64 {
+        self.ok
+            + self.client_error
+            + self.timeout
+            + self.model_error
+            + self.refused
+            + self.server_error
+            + self.abandoned
+    }
+
+    /// Outcomes that are the service's fault: timeout, model error, server error.
+    pub fn errors(&self) -> u64 {
+        self.timeout + self.model_error + self.server_error
+    }
+
+    /// Adds `other` field by field.
+    pub fn add(&mut self, other: &Self) {
+        self.ok += other.ok;
+        self.client_error += other.client_error;
+        self.timeout += other.timeout;
+        self.model_error += other.model_error;
+        self.refused += other.refused;
+        self.server_error += other.server_error;
+        self.abandoned += other.abandoned;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MirrorCounts {
+    pub sent: u64,
+    pub ok: u64,
+    pub failed: u64,
+    /// Not sent because the shadow's own queue was full.
+    pub dropped: u64,
+}
+
+/// One second of one deployment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Second {
+    /// Unix seconds.
+    pub at: i64,
+    pub counts: Counts,
+    /// Sparse latency histogram of answered requests: (bucket of `stats::histogram`, count).
+    pub latency: Vec<(u16, u32)>,
+}
+
+/// The workspace process itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProcessStats {
+    pub pid: u32,
+    pub uptime_s: u64,
+    /// Percent of one core over the last second.
+    pub cpu_percent: f32,
+    pub rss_bytes: u64,
+    pub threads: u32,
+    pub connections: u32,
+}
+
+/// A recent request. Bodies only when recording them is switched on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequestSample {
+    pub id: String,
+    /// Unix milliseconds of admission.
+    pub at_ms: i64,
+    pub endpoint: String,
+    pub deployment: String,
+    pub status: u16,
+    /// Admission to last byte.
+    pub total_ms: f64,
+    pub queue_ms: f64,
+    pub model_ms: f64,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+    /// Routing generation it was served under.
+    pub generation: u64,
+    /// Probability of this deployment being chosen given the past; 1 for pinned requests.
+    pub probability: f64,
+    pub pinned: bool,
+    pub mirrored: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_body: Option<String>,
+}
+
+/// A line of a deployment's log.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogLine {
+    pub seq: u64,
+    /// Unix milliseconds.
+    pub at_ms: i64,
+    /// `inference-server` or `storage-initializer`.
+    pub container: String,
+    /// `None` for lines about the deployment as a whole.
+    pub instance: Option<u32>,
+    /// `debug`, `info`, `warning`, `error`.
+    pub level: String,
+    pub text: String,
+    /// On the line after a gap: how many lines were dropped before it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}

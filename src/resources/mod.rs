@@ -1,0 +1,26 @@
+//! The nouns: endpoint, deployment, traffic, model, environment, compute — their wire shape (ARM JSON), their files
+//! (CLI v2 YAML) and their rules. Plain data: no runtime, no server, no terminal.
+
+pub mod arm;
+pub mod asset;
+pub mod connection;
+pub mod deployment;
+pub mod duration;
+pub mod endpoint;
+pub mod live;
+pub mod operation;
+pub mod signature;
+pub mod traffic;
+
+pub use arm::{ArmError, ErrorBody, Identity, Page, Resource, Sku, StringMap, SystemData};
+pub use asset::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, ModelVersion};
+pub use connection::Connection;
+pub use deployment::{Deployment, DeploymentProperties, Probe, RequestSettings, ScaleSettings};
+pub use duration::IsoDuration;
+pub use endpoint::{AuthMode, Endpoint, EndpointKeys, EndpointProperties, EndpointToken, ProvisioningState};
+pub use live::{
+    Counts, LiveDeployment, LiveEndpoint, LiveFrame, LogLine, MirrorCounts, ProcessStats, RequestSample, Second,
+};
+pub use operation::{JournalEntry, Operation, OperationDetails, Phase};
+pub use signature::{ModelReport, OperatorUse, Signature, TensorSpec};
+pub use traffic::{TrafficMap, Weight};

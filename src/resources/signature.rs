@@ -1,0 +1,59 @@
+//! What a model takes and gives, and whether it runs here.
+
+use serde::{Deserialize, Serialize};
+
+/// Inputs and outputs of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Signature {
+    pub inputs: Vec<TensorSpec>,
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// Name, element type and shape of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TensorSpec {
+    pub name: String,
+    /// Open Inference Protocol name: `FP32`, `FP64`, `FP16`, `INT8`…`INT64`, `UINT8`…`UINT64`, `BOOL`, `BYTES`.
+    pub datatype: String,
+    /// −1 = any size.
+    pub shape: Vec<i64>,
+    /// A name for each dimension where the file gives one; empty strings otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dim_names: Vec<String>,
+}
+
+/// All that can be said about a model file without serving it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ModelReport {
+    /// `onnx`, `mlflow`, `triton` or `other`.
+    pub format: String,
+    /// The file that was read, relative to the model's folder.
+    pub file: String,
+    pub signature: Signature,
+    pub size_bytes: u64,
+    /// Domain ("" = ai.onnx) and version.
+    pub opsets: Vec<(String, i64)>,
+    pub producer: String,
+    pub operators: Vec<OperatorUse>,
+    /// Operators that cannot run here; a deployment of this model fails when it is not empty.
+    pub unsupported: Vec<OperatorUse>,
+    /// Whether the built-in engine serves it.
+    pub native: bool,
+    /// Things worth knowing, in whole sentences.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OperatorUse {
+    pub operator: String,
+    /// "" = ai.onnx.
+    pub domain: String,
+    pub count: u32,
+    pub first_node: String,
+    /// Why it does not run, and what to do; empty for supported operators.
+    pub hint: String,
+}

@@ -1,0 +1,66 @@
+//! What answers a scoring request: a loaded model behind one interface, whatever runs it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::resources::{OperatorUse, Signature};
+
+/// A request as a model container would see it: the path is relative to the endpoint's base URL.
+#[derive(Debug, Clone)]
+pub struct ScoreRequest {
+    pub method: Method,
+    /// `/score`, `/v2/…`, `/swagger.json`, …
+    pub path: String,
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// After this the caller has its 408; never start later.
+    pub deadline: Instant,
+}
+
+/// A model container's answer.
+#[derive(Debug, Clone)]
+pub struct ScoreResponse {
+    /// The container's own status; the gateway maps everything but 200 to 424 unless `caller_fault`.
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub content_type: &'static str,
+    pub body: Bytes,
+    /// Time inside the model itself.
+    pub model_time: Duration,
+    /// The request was wrong (400, 404, 405, 413, 415): the caller gets `status` as it is, and no model error is counted.
+    pub caller_fault: bool,
+}
+
+/// A loaded model version, shared by the instances of a deployment.
+pub trait Servable: Send + Sync {
+    /// A new instance with its own state. Called on the instance's own thread.
+    fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError>;
+    /// Inputs and outputs, when the engine knows them.
+    fn signature(&self) -> Option<Signature>;
+    /// OpenAPI document of the deployment, version 2, 3 or 3.1.
+    fn swagger(&self, endpoint: &str, version: &str) -> Option<serde_json::Value>;
+    /// A request that exercises the model: warm-up and readiness, template of the request pane.
+    fn sample(&self) -> Option<ScoreRequest>;
+}
+
+/// One instance: used by one thread at a time. It may panic or hang; its keeper replaces it.
+pub trait Instance: Send {
+    fn score(&mut self, request: &ScoreRequest) -> ScoreResponse;
+}
+
+/// Why a model cannot be served. `message` says what is wrong and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct LoadError {
+    /// ARM code, e.g. `BadArgument`, `ResourceNotReady`.
+    pub code: &'static str,
+    pub message: String,
+    /// All operators that are not served, when that is the reason.
+    pub unsupported: Vec<OperatorUse>,
+    /// The engine's own words, for the details view.
+    pub details: String,
+}
