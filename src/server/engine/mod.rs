@@ -1,12 +1,16 @@
 //! What answers a scoring request: a loaded model behind one interface, whatever runs it.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::resources::{OperatorUse, Signature};
+use serde_json::Value;
+
+use crate::resources::{ModelReport, OperatorUse, Signature};
 
 /// A request as a model container would see it: the path is relative to the endpoint's base URL.
 #[derive(Debug, Clone)]
@@ -63,4 +67,44 @@ pub struct LoadError {
     pub unsupported: Vec<OperatorUse>,
     /// The engine's own words, for the details view.
     pub details: String,
+}
+
+impl LoadError {
+    /// A model that cannot be served: what is wrong and what to do.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { code: "BadArgument", message: message.into(), unsupported: Vec::new(), details: String::new() }
+    }
+
+    /// The same, with the engine's own words kept for the details view.
+    pub fn with_details(message: impl Into<String>, details: impl std::fmt::Display) -> Self {
+        Self { details: details.to_string(), ..Self::new(message) }
+    }
+}
+
+/// A staged model version: where its files lie and how it was registered.
+#[derive(Debug, Clone, Default)]
+pub struct ModelSource {
+    /// File or folder of the model version.
+    pub path: PathBuf,
+    /// `custom_model`, `triton_model` or `mlflow_model`.
+    pub model_type: String,
+    /// Name under `/v2/models/`: the registered name, or the deployment's for an unregistered model.
+    pub name: String,
+    /// Version under `/v2/models/{name}/versions/`.
+    pub version: String,
+    /// Flavors as registered; the `MLmodel` file decides when they are empty.
+    pub flavors: BTreeMap<String, Value>,
+}
+
+/// Loads a model version for serving. `log` receives what is worth telling the operator, a line a call.
+///
+/// Recurses deeply on deep graphs: call it on a thread with a large stack (64 MiB).
+pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
+    log(&format!("reading {}", source.path.display()));
+    Err(LoadError::new(format!("'{}' cannot be served", source.path.display())))
+}
+
+/// What can be said about the model at `path` without serving it: signature, operators, and which of them do not run.
+pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> {
+    Err(LoadError::new(format!("'{}' ({model_type}) cannot be read", path.display())))
 }
