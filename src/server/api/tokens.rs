@@ -74,7 +74,8 @@ impl Tokens {
     /// `workspace_id`: the workspace's guid.
     pub fn new(secret: &[u8], base_url: &str, workspace_id: &str) -> Self {
         let master = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let derive = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, purpose.as_bytes()).as_ref());
+        let derive =
+            |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, purpose.as_bytes()).as_ref());
         Self {
             identity: derive("identity"),
             endpoints: derive("endpoint-token"),
@@ -88,7 +89,8 @@ impl Tokens {
     /// expires (Unix seconds); `None` for any other resource.
     pub fn issue_identity(&self, resource: &str) -> Option<(String, i64)> {
         let resource = resource.trim_end_matches('/');
-        let audience = [self.base_url.as_str(), SCORING_AUDIENCE].into_iter().find(|a| a.eq_ignore_ascii_case(resource))?;
+        let audience =
+            [self.base_url.as_str(), SCORING_AUDIENCE].into_iter().find(|a| a.eq_ignore_ascii_case(resource))?;
         let now = now_s();
         let claims = Claims {
             iss: "mlconsole".into(),
@@ -161,13 +163,20 @@ impl Tokens {
 
     /// The query string of a shared access signature for `container`, valid until `expires_s` (Unix seconds).
     pub fn sas(&self, container: &str, permissions: &str, expires_s: i64) -> String {
-        let signature = STANDARD.encode(hmac::sign(&self.uploads, sas_text(container, permissions, expires_s).as_bytes()));
+        let signature =
+            STANDARD.encode(hmac::sign(&self.uploads, sas_text(container, permissions, expires_s).as_bytes()));
         let signature = percent_encoding::utf8_percent_encode(&signature, percent_encoding::NON_ALPHANUMERIC);
         format!("sv=2021-06-08&sr=c&sp={permissions}&se={expires_s}&sig={signature}")
     }
 
     /// Checks the parts of a shared access signature for `container`.
-    pub fn check_sas(&self, container: &str, permissions: &str, expires: &str, signature: &str) -> Result<(), TokenError> {
+    pub fn check_sas(
+        &self,
+        container: &str,
+        permissions: &str,
+        expires: &str,
+        signature: &str,
+    ) -> Result<(), TokenError> {
         let expires_s: i64 = expires.parse().map_err(|_| TokenError::Malformed)?;
         let signature = STANDARD.decode(signature).map_err(|_| TokenError::Malformed)?;
         hmac::verify(&self.uploads, sas_text(container, permissions, expires_s).as_bytes(), &signature)
