@@ -1,1 +1,293 @@
-//! (room being built)
+//! Where the workspace remembers: documents, secrets, operations, the journal and minute series in one SQLite file
+//! (the only SQL of the house), and asset folders beside it.
+//!
+//! Every change is one transaction, on disk before it is acknowledged; readers see the last acknowledged state.
+
+pub mod assets;
+mod change;
+mod error;
+mod minutes;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+pub use assets::Assets;
+pub use change::{Change, Committed, Doc, Expect, JournalFilter, Key, Kind, fold};
+pub use error::StoreError;
+pub use minutes::MinuteRow;
+
+use crate::resources::{EndpointKeys, JournalEntry, Operation};
+use writer::{Job, Work};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Name of the secret that signs scoring tokens.
+pub const TOKEN_SIGNING_SECRET: &str = "token-signing";
+
+/// The workspace's memory. Clones share it; the file closes with the last one.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dir: PathBuf,
+    assets: Assets,
+    /// `None` once closed.
+    jobs: Mutex<Option<crossbeam_channel::Sender<Job>>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    journal_seq: Arc<AtomicU64>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.shared.dir.display())
+    }
+}
+
+impl Store {
+    /// Opens the workspace in a folder, creating what is missing and bringing an older format up to date.
+    ///
+    /// # Errors
+    /// The folder cannot be written, is damaged, or was written by a newer version.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let assets = Assets::open(dir)?;
+        let connection = schema::open_writer(dir)?;
+        let reader = schema::open_reader(dir)?;
+        let seq = read::journal_seq(&reader).map_err(|e| StoreError::from_sqlite(&e, dir))?;
+        let journal_seq = Arc::new(AtomicU64::new(seq));
+        let changed = Arc::new(watch::Sender::new(0));
+        let (jobs, receiver) = crossbeam_channel::unbounded();
+        let (seq_of_writer, changed_of_writer) = (Arc::clone(&journal_seq), Arc::clone(&changed));
+        let writer = writer::start(connection, dir.to_owned(), receiver, move |seq| {
+            seq_of_writer.store(seq, Ordering::Release);
+            changed_of_writer.send_modify(|state| *state += 1);
+        })
+        .map_err(|e| StoreError::from_io(&e, dir, "opened"))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                dir: dir.to_owned(),
+                assets,
+                jobs: Mutex::new(Some(jobs)),
+                writer: Mutex::new(Some(writer)),
+                readers: Mutex::new(vec![reader]),
+                journal_seq,
+                changed,
+            }),
+        })
+    }
+
+    /// The data folder.
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// Uploaded files.
+    pub fn assets(&self) -> &Assets {
+        &self.shared.assets
+    }
+
+    /// Makes a change durable. Blocks until it is on disk: call it from a thread, or use [`Store::submit`].
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an expectation does not hold; otherwise what is wrong with the folder. Nothing of
+    /// the change has happened then.
+    pub fn commit(&self, change: Change) -> Result<Committed> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.enqueue(Work::Commit(Box::new(change)), Box::new(move |result| drop(sender.send(result))))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.closed()))
+    }
+
+    /// [`Store::commit`] for asynchronous callers. The change happens even if the future is dropped.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn submit(&self, change: Change) -> Result<Committed> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.enqueue(Work::Commit(Box::new(change)), Box::new(move |result| drop(sender.send(result))))?;
+        receiver.await.unwrap_or_else(|_| Err(self.closed()))
+    }
+
+    /// Runs a blocking piece of work (several reads, file operations) away from the asynchronous threads.
+    ///
+    /// # Errors
+    /// The work's own, or [`StoreError::Closed`] when it was abandoned at shutdown.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store)).await.unwrap_or_else(|_| Err(self.closed()))
+    }
+
+    /// A document, by its name in any case.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn get(&self, key: &Key) -> Result<Option<Doc>> {
+        self.read(|connection| read::document(connection, key))
+    }
+
+    /// A document as one of the nouns.
+    ///
+    /// # Errors
+    /// The database cannot be read, or the document does not have the noun's shape.
+    pub fn get_as<T: serde::de::DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
+        self.get(key)?.map(|doc| doc.decode()).transpose()
+    }
+
+    /// All documents of a kind (under a parent), ordered by parent and name without regard to case.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn list(&self, kind: Kind, parent: Option<&str>) -> Result<Vec<Doc>> {
+        self.read(|connection| read::documents(connection, kind, parent))
+    }
+
+    /// # Errors
+    /// The database cannot be read.
+    pub fn secret(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|connection| read::secret(connection, name))
+    }
+
+    /// Both keys of an endpoint.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn endpoint_keys(&self, endpoint: &str) -> Result<Option<EndpointKeys>> {
+        let key = |which| {
+            let value = self.secret(&change::endpoint_secret(endpoint, which))?;
+            Ok(value.and_then(|bytes| String::from_utf8(bytes).ok()))
+        };
+        let (primary, secondary) = (key("primary")?, key("secondary")?);
+        Ok(primary.zip(secondary).map(|(primary_key, secondary_key)| EndpointKeys { primary_key, secondary_key }))
+    }
+
+    /// # Errors
+    /// The database cannot be read.
+    pub fn operation(&self, name: &str) -> Result<Option<Operation>> {
+        self.read(|connection| read::operation(connection, name))
+    }
+
+    /// The newest operations, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn operations(&self) -> Result<Vec<Operation>> {
+        self.read(|connection| read::operations(connection, false))
+    }
+
+    /// Operations that have not ended, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn open_operations(&self) -> Result<Vec<Operation>> {
+        self.read(|connection| read::operations(connection, true))
+    }
+
+    /// The operation in progress on an endpoint itself (`deployment` = `None`) or on one of its deployments.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn operation_on(&self, endpoint: &str, deployment: Option<&str>) -> Result<Option<Operation>> {
+        let same = |operation: &Operation| {
+            operation.properties.as_ref().is_some_and(|details| {
+                fold(&details.endpoint) == fold(endpoint)
+                    && details.deployment.as_deref().map(fold) == deployment.map(fold)
+            })
+        };
+        Ok(self.open_operations()?.into_iter().find(same))
+    }
+
+    /// Entries of the journal, newest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn journal(&self, filter: &JournalFilter) -> Result<Vec<JournalEntry>> {
+        self.read(|connection| read::journal(connection, filter))
+    }
+
+    /// Highest sequence number of the journal.
+    pub fn journal_seq(&self) -> u64 {
+        self.shared.journal_seq.load(Ordering::Acquire)
+    }
+
+    /// Moves with every accepted change since the process started; also a way to wait for the next one.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    /// Moves with every accepted change since the process started, and whenever [`Store::touch`] is called.
+    pub fn state_seq(&self) -> u64 {
+        *self.shared.changed.borrow()
+    }
+
+    /// Tells those who wait on [`Store::changes`] that something not stored has changed (a pool became ready).
+    pub fn touch(&self) {
+        self.shared.changed.send_modify(|state| *state += 1);
+    }
+
+    /// Keeps minute series and forgets those that began before `forget_before` (Unix seconds).
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn put_minutes(&self, rows: Vec<MinuteRow>, forget_before: i64) -> Result<()> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let work = Work::Minutes { rows, forget_before };
+        self.enqueue(work, Box::new(move |result| drop(sender.send(result))))?;
+        receiver.recv().unwrap_or_else(|_| Err(self.closed())).map(drop)
+    }
+
+    /// Minute series since a point in time (Unix seconds), oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn minutes(&self, since: i64) -> Result<Vec<MinuteRow>> {
+        self.read(|connection| minutes::read(connection, since))
+    }
+
+    /// Finishes what is queued and closes the database; later changes are refused with [`StoreError::Closed`].
+    pub fn close(&self) {
+        drop(self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A panic of the writer has been reported where it happened.
+            let _ = writer.join();
+        }
+    }
+
+    fn enqueue(&self, work: Work, answer: Box<dyn FnOnce(Result<Committed>) + Send>) -> Result<()> {
+        let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = jobs.as_ref().ok_or_else(|| self.closed())?;
+        sender.send(Job { work, answer }).map_err(|_| self.closed())
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed { dir: self.shared.dir.clone() }
+    }
+
+    /// Lends a connection to a query; connections are made as needed and kept.
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> std::result::Result<T, rusqlite::Error>) -> Result<T> {
+        let free = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match free {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.shared.dir)?,
+        };
+        let result = query(&connection).map_err(|e| StoreError::from_sqlite(&e, &self.shared.dir));
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result
+    }
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
