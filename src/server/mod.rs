@@ -1,8 +1,16 @@
 //! The local workspace: control plane, data plane, engine and store in one process.
 
 pub mod api;
+mod app;
 pub mod engine;
 pub mod gateway;
+mod lock;
 pub mod reconcile;
+mod start;
 pub mod store;
 pub mod telemetry;
+mod tls;
+
+pub use app::{App, DEFAULT_LISTEN, Options};
+pub use lock::attach;
+pub use start::{LOCAL, Running, SUBSCRIPTION, StartError, start};

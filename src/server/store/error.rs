@@ -36,9 +36,6 @@ pub enum StoreError {
     Closed { dir: PathBuf },
     #[error("\"{}\" could not be {doing}: {cause}. Nothing was changed; check the disk and try again.", path.display())]
     Io { path: PathBuf, doing: &'static str, cause: String },
-    /// A name or address that leads nowhere in the assets folder.
-    #[error("{0}")]
-    BadPath(String),
     #[error("a change could not be stored: {0}")]
     Invalid(String),
 }
@@ -56,7 +53,7 @@ fn conflict_text(key: &Key, expected: &Expect, found: &Option<u64>) -> String {
 }
 
 impl StoreError {
-    /// The HTTP status that says it: 409, 412, 404, 400, 507, 503 or 500.
+    /// The HTTP status that says it: 409, 412, 404, 507, 503 or 500.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Conflict { expected: Expect::Absent, .. } => 409,
@@ -64,7 +61,6 @@ impl StoreError {
             Self::Conflict { .. } => 412,
             Self::StorageFull { .. } | Self::ReadOnly { .. } => 507,
             Self::Closed { .. } => 503,
-            Self::BadPath(_) => 400,
             Self::Corrupt { .. } | Self::TooNew { .. } | Self::Io { .. } | Self::Invalid(_) => 500,
         }
     }
@@ -78,7 +74,6 @@ impl StoreError {
             Self::StorageFull { .. } => "StorageFull",
             Self::ReadOnly { .. } => "StorageReadOnly",
             Self::Closed { .. } => "ShuttingDown",
-            Self::BadPath(_) => "BadArgument",
             Self::Corrupt { .. } | Self::TooNew { .. } => "StorageCorrupt",
             Self::Io { .. } | Self::Invalid(_) => "InternalServerError",
         }

@@ -3,9 +3,9 @@
 //!
 //! Every change is one transaction, on disk before it is acknowledged; readers see the last acknowledged state.
 
-pub mod assets;
 mod change;
 mod error;
+pub mod files;
 mod minutes;
 mod read;
 mod schema;
@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use assets::Assets;
 pub use change::{Change, Committed, Doc, Expect, JournalFilter, Key, Kind, fold};
 pub use error::StoreError;
 pub use minutes::MinuteRow;
@@ -28,7 +27,8 @@ pub use minutes::MinuteRow;
 use crate::resources::{EndpointKeys, JournalEntry, Operation};
 use writer::{Job, Work};
 
-type Result<T> = std::result::Result<T, StoreError>;
+/// Answer of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Name of the secret that signs scoring tokens.
 pub const TOKEN_SIGNING_SECRET: &str = "token-signing";
@@ -41,7 +41,6 @@ pub struct Store {
 
 struct Shared {
     dir: PathBuf,
-    assets: Assets,
     /// `None` once closed.
     jobs: Mutex<Option<crossbeam_channel::Sender<Job>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -62,7 +61,7 @@ impl Store {
     /// # Errors
     /// The folder cannot be written, is damaged, or was written by a newer version.
     pub fn open(dir: &Path) -> Result<Self> {
-        let assets = Assets::open(dir)?;
+        files::prepare(dir)?;
         let connection = schema::open_writer(dir)?;
         let reader = schema::open_reader(dir)?;
         let seq = read::journal_seq(&reader).map_err(|e| StoreError::from_sqlite(&e, dir))?;
@@ -78,7 +77,6 @@ impl Store {
         Ok(Self {
             shared: Arc::new(Shared {
                 dir: dir.to_owned(),
-                assets,
                 jobs: Mutex::new(Some(jobs)),
                 writer: Mutex::new(Some(writer)),
                 readers: Mutex::new(vec![reader]),
@@ -91,11 +89,6 @@ impl Store {
     /// The data folder.
     pub fn dir(&self) -> &Path {
         &self.shared.dir
-    }
-
-    /// Uploaded files.
-    pub fn assets(&self) -> &Assets {
-        &self.shared.assets
     }
 
     /// Makes a change durable. Blocks until it is on disk: call it from a thread, or use [`Store::submit`].

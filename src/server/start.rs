@@ -1,0 +1,169 @@
+//! Bringing the workspace up, and down again.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::api::tokens::Tokens;
+use super::app::{App, DEFAULT_LISTEN, Options};
+use super::lock::Lock;
+use super::reconcile::Reconciler;
+use super::store::files::write_atomic;
+use super::store::{Change, Store, StoreError, TOKEN_SIGNING_SECRET};
+use super::tls;
+use crate::resources::Connection;
+
+/// Subscription of every local workspace.
+pub const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000001";
+/// Resource group, workspace and location of every local workspace.
+pub const LOCAL: &str = "local";
+
+/// Why the workspace does not start. Each names the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "the workspace in \"{}\" is in use by {}. Connect to that one (any mlconsole command with the same --data-dir does), stop it, or start with another --data-dir.",
+        dir.display(), process(*pid)
+    )]
+    Owned { dir: PathBuf, pid: Option<u32> },
+    #[error(
+        "{} owns \"{}\" but has not said how to reach it. It may be starting or hanging; try again, or stop it.",
+        process(*pid), dir.display()
+    )]
+    Silent { dir: PathBuf, pid: Option<u32> },
+    #[error("\"{}\" cannot be used as data folder: {cause}. Check the folder's owner and rights, or give another --data-dir.", path.display())]
+    Folder { path: PathBuf, cause: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}: {cause}. {next}")]
+    Listen { address: SocketAddr, cause: String, next: &'static str },
+    #[error("{0}")]
+    Certificate(String),
+    #[error("the connection file could not be written: {0}. Try again.")]
+    Connection(String),
+}
+
+impl StartError {
+    pub(super) fn folder(path: &Path, error: &std::io::Error) -> Self {
+        Self::Folder { path: path.to_owned(), cause: error.to_string() }
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// A running workspace. Dropped without [`Running::shutdown`] it stops at once, as if killed.
+pub struct Running {
+    app: Arc<App>,
+    ready_file: Option<PathBuf>,
+    lock: Lock,
+}
+
+impl Running {
+    /// How to reach the workspace.
+    pub fn connection(&self) -> &Connection {
+        &self.app.connection
+    }
+
+    /// Takes no new requests, lets those in flight finish (at most `Options::drain`), writes everything down and stops.
+    pub async fn shutdown(self) {
+        if let Some(file) = &self.ready_file {
+            // Whoever waits on the file must not believe a workspace that is gone.
+            let _ = std::fs::remove_file(file);
+        }
+        self.app.store.close();
+        drop(self.lock);
+    }
+}
+
+/// Starts a local workspace on the current (multi-threaded) runtime and returns once it answers.
+///
+/// # Errors
+/// Another process owns the data folder, the folder cannot be used, or an address cannot be had.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    private_dir(&options.data_dir)?;
+    let lock = Lock::acquire(&options.data_dir)?;
+    let store = Store::open(&options.data_dir)?;
+    let tls = tls::prepare(&options.data_dir, &[])?;
+    let secrets = Secrets::of(&store)?;
+    let address = options.listen.unwrap_or(DEFAULT_LISTEN);
+    let connection = Connection {
+        base_url: format!("https://{address}"),
+        ca_file: tls.ca_bundle,
+        identity_endpoint: String::new(),
+        identity_header: secrets.identity_header,
+        subscription_id: SUBSCRIPTION.to_owned(),
+        resource_group: LOCAL.to_owned(),
+        workspace: LOCAL.to_owned(),
+        pid: std::process::id(),
+        plain_http: options.plain_http.map(|a| a.to_string()),
+    };
+    let tokens = Arc::new(Tokens::new(&secrets.signing, &connection.base_url, &secrets.workspace_guid));
+    let reconciler = Reconciler::new(store.clone());
+    let app = Arc::new(App {
+        options,
+        connection,
+        store,
+        reconciler,
+        tokens,
+        workspace_guid: secrets.workspace_guid,
+        started: Instant::now(),
+    });
+    lock.publish(&app.connection)?;
+    let ready_file = app.options.ready_file.clone();
+    if let Some(file) = &ready_file {
+        let json = serde_json::to_vec(&app.connection).map_err(|e| StartError::Connection(e.to_string()))?;
+        write_atomic(file, &json, 0o600)?;
+    }
+    Ok(Running { app, ready_file, lock })
+}
+
+/// What a workspace makes at random at its first start and keeps.
+struct Secrets {
+    signing: Vec<u8>,
+    identity_header: String,
+    workspace_guid: String,
+}
+
+impl Secrets {
+    fn of(store: &Store) -> Result<Self, StoreError> {
+        let guid = || uuid::Uuid::new_v4().to_string();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let keep = |name: &str, make: &dyn Fn() -> Vec<u8>| match store.secret(name)? {
+            Some(value) => Ok(value),
+            None => {
+                let value = make();
+                store.commit(Change::new().secret(name, value.clone()))?;
+                Ok::<_, StoreError>(value)
+            }
+        };
+        // Two version 4 guids carry 244 random bits from the operating system.
+        let random = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into_bytes();
+        Ok(Self {
+            signing: keep(TOKEN_SIGNING_SECRET, &random)?,
+            identity_header: text(keep("identity-header", &random)?),
+            workspace_guid: text(keep("workspace-guid", &|| guid().into_bytes())?),
+        })
+    }
+}
+
+/// Creates the data folder for its owner alone.
+fn private_dir(dir: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let folder = |e: std::io::Error| StartError::folder(dir, &e);
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent).map_err(folder)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => {
+            if std::fs::metadata(dir).map_err(folder)?.permissions().mode() & 0o077 != 0 {
+                std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(folder)?;
+            }
+            Ok(())
+        }
+        Err(e) => Err(folder(e)),
+    }
+}

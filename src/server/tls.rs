@@ -1,0 +1,166 @@
+//! The workspace's own certificates: a certificate authority made once, a fresh leaf at every start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::start::StartError;
+use super::store::files::write_atomic;
+
+/// Days a leaf is valid. It is made anew at every start, so only a process that runs for longer would notice.
+const LEAF_DAYS: i64 = 820;
+const CA_YEARS: i16 = 20;
+
+/// What the listeners and `mlconsole env` need.
+pub(super) struct Tls {
+    pub server: Arc<ServerConfig>,
+    /// PEM file: the own CA first, then the system's roots, so that a program that trusts it still reaches the world.
+    pub ca_bundle: PathBuf,
+}
+
+/// Reads or makes the CA in `tls/`, issues a leaf for loopback (and `extra` host names or addresses), writes the bundle.
+pub(super) fn prepare(dir: &Path, extra: &[String]) -> Result<Tls, StartError> {
+    let dir = dir.join("tls");
+    std::fs::create_dir_all(&dir).map_err(|e| StartError::folder(&dir, &e))?;
+    let key = authority_key(&dir)?;
+    let params = authority_params(&key)?;
+    let authority_pem = authority_certificate(&dir, &params, &key)?;
+    let ca_bundle = dir.join("ca-bundle.pem");
+    write_atomic(&ca_bundle, bundle(&authority_pem).as_bytes(), 0o644)?;
+
+    let leaf_key = KeyPair::generate().map_err(certificate)?;
+    let leaf = leaf_params(extra)?.signed_by(&leaf_key, &Issuer::new(params, key)).map_err(certificate)?;
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
+    let server = server_config(vec![leaf.der().clone()], private)?;
+    Ok(Tls { server, ca_bundle })
+}
+
+/// A listener's configuration from the user's own certificate.
+pub(super) fn from_files(certificate_file: &Path, key_file: &Path) -> Result<Arc<ServerConfig>, StartError> {
+    let wrong = |path: &Path, cause: String| {
+        StartError::Certificate(format!(
+            "\"{}\" cannot be used for scoring_listen ({cause}). Give a PEM file.",
+            path.display()
+        ))
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate_file)
+        .and_then(Iterator::collect)
+        .map_err(|e| wrong(certificate_file, e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| wrong(key_file, e.to_string()))?;
+    server_config(chain, key)
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, StartError> {
+    let rustls = |e: rustls::Error| StartError::Certificate(format!("the certificate cannot be used: {e}."));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(rustls)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(rustls)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn authority_key(dir: &Path) -> Result<KeyPair, StartError> {
+    let path = dir.join("ca-key.pem");
+    match std::fs::read_to_string(&path) {
+        Ok(pem) => KeyPair::from_pem(&pem).map_err(|e| {
+            StartError::Certificate(format!(
+                "the key of the workspace's own CA, \"{}\", cannot be read ({e}). Remove it and ca.pem beside it; new ones are made at the next start, and clients need `mlconsole env` again.",
+                path.display()
+            ))
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let key = KeyPair::generate().map_err(certificate)?;
+            // A certificate of another key must not outlive it.
+            let _ = std::fs::remove_file(dir.join("ca.pem"));
+            write_atomic(&path, key.serialize_pem().as_bytes(), 0o600)?;
+            Ok(key)
+        }
+        Err(e) => Err(StartError::folder(&path, &e)),
+    }
+}
+
+fn authority_certificate(dir: &Path, params: &CertificateParams, key: &KeyPair) -> Result<String, StartError> {
+    let path = dir.join("ca.pem");
+    if let Ok(pem) = std::fs::read_to_string(&path)
+        && CertificateDer::from_pem_slice(pem.as_bytes()).is_ok()
+    {
+        return Ok(pem);
+    }
+    let pem = params.self_signed(key).map_err(certificate)?.pem();
+    write_atomic(&path, pem.as_bytes(), 0o644)?;
+    Ok(pem)
+}
+
+/// Follows from the key alone, so that leaves issued after a restart name the same issuer.
+fn authority_params(key: &KeyPair) -> Result<CertificateParams, StartError> {
+    let hash = ring::digest::digest(&ring::digest::SHA256, key.public_key_raw());
+    let short = hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut params = CertificateParams::new(Vec::new()).map_err(certificate)?;
+    params.distinguished_name = name(&format!("mlconsole local workspace CA {short}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    params.not_before = date_time_ymd(i32::from(today.year()) - 1, 1, 1);
+    params.not_after = date_time_ymd(i32::from(today.year() + CA_YEARS), 1, 1);
+    Ok(params)
+}
+
+fn leaf_params(extra: &[String]) -> Result<CertificateParams, StartError> {
+    let mut names: Vec<String> = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
+    names.extend(extra.iter().filter(|n| !n.is_empty()).cloned());
+    let mut params = CertificateParams::new(names).map_err(certificate)?;
+    params.distinguished_name = name("mlconsole local workspace");
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let now = jiff::Timestamp::now().as_second();
+    let day = |offset: i64| {
+        let time = jiff::Timestamp::from_second(now + offset * 86_400).unwrap_or(jiff::Timestamp::MAX);
+        let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
+        date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
+    // A clock that is a little behind must not make a new certificate "not yet valid".
+    params.not_before = day(-2);
+    params.not_after = day(LEAF_DAYS);
+    Ok(params)
+}
+
+fn name(common: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    name.push(DnType::OrganizationName, "mlconsole");
+    name
+}
+
+/// The own CA and the roots this machine trusts; without any, the own CA alone.
+fn bundle(authority_pem: &str) -> String {
+    let mut text = String::from(authority_pem);
+    for root in rustls_native_certs::load_native_certs().certs {
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(root);
+        for line in encoded.as_bytes().chunks(64) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}
+
+fn certificate(error: rcgen::Error) -> StartError {
+    StartError::Certificate(format!("a certificate could not be made: {error}."))
+}
