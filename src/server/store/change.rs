@@ -249,8 +249,7 @@ impl Change {
     /// Forgets both keys of an endpoint.
     #[must_use]
     pub fn forget_endpoint_keys(self, endpoint: &str) -> Self {
-        self.forget_secret(endpoint_secret(endpoint, "primary"))
-            .forget_secret(endpoint_secret(endpoint, "secondary"))
+        self.forget_secret(endpoint_secret(endpoint, "primary")).forget_secret(endpoint_secret(endpoint, "secondary"))
     }
 
     /// Creates or replaces an operation, by its name.

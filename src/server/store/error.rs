@@ -99,12 +99,20 @@ impl StoreError {
         };
         match failure.code {
             ErrorCode::DiskFull => Self::StorageFull { dir: dir.to_owned() },
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::AuthorizationForStatementDenied => {
-                Self::ReadOnly { dir: dir.to_owned(), cause }
-            }
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::CannotOpen
+            | ErrorCode::AuthorizationForStatementDenied => Self::ReadOnly { dir: dir.to_owned(), cause },
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => corrupt(),
             // A write beyond a quota or file size limit reports as an input/output error of a write.
-            ErrorCode::SystemIoFailure if [rusqlite::ffi::SQLITE_IOERR_WRITE, rusqlite::ffi::SQLITE_IOERR_SHMSIZE, rusqlite::ffi::SQLITE_IOERR_TRUNCATE].contains(&failure.extended_code) => {
+            ErrorCode::SystemIoFailure
+                if [
+                    rusqlite::ffi::SQLITE_IOERR_WRITE,
+                    rusqlite::ffi::SQLITE_IOERR_SHMSIZE,
+                    rusqlite::ffi::SQLITE_IOERR_TRUNCATE,
+                ]
+                .contains(&failure.extended_code) =>
+            {
                 Self::StorageFull { dir: dir.to_owned() }
             }
             _ => io("written"),
@@ -117,7 +125,9 @@ impl StoreError {
         let dir = path.parent().unwrap_or(path).to_owned();
         match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::StorageFull { dir },
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly { dir, cause: error.to_string() },
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Self::ReadOnly { dir, cause: error.to_string() }
+            }
             _ => Self::Io { path: path.to_owned(), doing, cause: error.to_string() },
         }
     }

@@ -80,8 +80,14 @@ fn migrate(connection: &mut Connection, dir: &Path) -> Result<(), StoreError> {
 fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let io = |e: std::io::Error| StoreError::from_io(&e, path, "opened");
-    let file =
-        std::fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(io)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io)?;
     if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(io)?;
     }

@@ -83,9 +83,9 @@ fn try_group(
         let savepoint = transaction.savepoint().map_err(sql)?;
         let applied = match &job.work {
             Work::Commit(change) => apply(&savepoint, change),
-            Work::Minutes { rows, forget_before } => {
-                minutes::write(&savepoint, rows, *forget_before).map(|()| Committed::default()).map_err(Refusal::Database)
-            }
+            Work::Minutes { rows, forget_before } => minutes::write(&savepoint, rows, *forget_before)
+                .map(|()| Committed::default())
+                .map_err(Refusal::Database),
         };
         match applied {
             Ok(committed) => {
