@@ -268,7 +268,7 @@ proptest! {
             let expected: Vec<_> = twin.docs.values().cloned().collect();
             prop_assert_eq!(seen, expected);
             for (name, value) in &twin.secrets {
-                prop_assert_eq!(store.secret(name).unwrap().as_ref(), Some(value));
+                prop_assert_eq!(store.secret(name).unwrap(), Some(value.clone()));
             }
         }
     }
