@@ -55,7 +55,13 @@ pub struct Sku {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// One when a request says nothing.
+    #[serde(default = "one")]
     pub capacity: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// Managed identity of a resource.

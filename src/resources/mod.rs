@@ -7,10 +7,16 @@ pub mod connection;
 pub mod deployment;
 pub mod duration;
 pub mod endpoint;
+pub mod ids;
+pub mod instance_type;
 pub mod live;
+pub mod nearest;
 pub mod operation;
+pub mod paths;
+pub mod rules;
 pub mod signature;
 pub mod traffic;
+mod traffic_draft;
 
 pub use arm::{ArmError, ErrorBody, Identity, Page, Resource, Sku, StringMap, SystemData};
 pub use asset::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, ModelVersion};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use super::traffic_draft::{Draft, DraftEntry, DraftRefusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A share of traffic in hundredths of a percent, 0 to 10 000.
