@@ -160,6 +160,66 @@ pub struct RequestSample {
     pub response_body: Option<String>,
 }
 
+/// The local workspace as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkspaceInfo {
+    pub name: String,
+    /// Version of the program that serves.
+    pub version: String,
+    pub data_dir: String,
+    pub listeners: Vec<Listener>,
+    /// Unix milliseconds.
+    pub started_ms: i64,
+    pub process: ProcessStats,
+    pub cores: u32,
+    pub memory_bytes: u64,
+    /// Size of the data folder.
+    pub disk_used_bytes: u64,
+    /// Free space of the file system it is on.
+    pub disk_free_bytes: u64,
+    pub pools: Vec<PoolInfo>,
+    /// Registered environments, `name:version`.
+    pub environments: Vec<String>,
+    /// Component → version, e.g. `tract`, `sqlite`.
+    pub versions: std::collections::BTreeMap<String, String>,
+}
+
+/// An address the workspace answers on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Listener {
+    /// `control and scoring`, `identity`, `scoring`.
+    pub purpose: String,
+    /// `https://127.0.0.1:8443`.
+    pub address: String,
+}
+
+/// The running instances of a deployment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PoolInfo {
+    pub endpoint: String,
+    pub deployment: String,
+    /// `onnx`, `script`, …
+    pub engine: String,
+    pub instances: u32,
+    pub threads: u32,
+}
+
+/// A request that a deployment understands: the template of the request pane.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SampleRequest {
+    pub method: String,
+    /// Relative to the endpoint's base address: `/score`, `/v2/models/…/infer`.
+    pub path: String,
+    pub content_type: String,
+    pub body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<super::signature::Signature>,
+}
+
 /// A line of a deployment's log.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
