@@ -1,0 +1,3 @@
+//! The local workspace as its users meet it: real listeners, real database, real models.
+
+mod recovery;
