@@ -1,1 +1,3 @@
-//! (room being built)
+//! The interactive screen.
+
+pub mod answer;
