@@ -2,6 +2,7 @@
 //! request elsewhere. Pure data, no screen.
 
 pub mod diff;
+pub mod history;
 pub mod recipe;
 pub mod tree;
 mod visit;
