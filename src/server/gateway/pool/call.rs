@@ -1,0 +1,131 @@
+//! A caller's side: admission, waiting, leaving.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::queue::{Job, Reply};
+use super::{Pool, Shared};
+use crate::server::engine::{ScoreRequest, ScoreResponse};
+use crate::server::telemetry::MirrorEvent;
+
+/// Why a request was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// As many run and wait as may; come back after so many seconds.
+    TooMany { retry_after: u64 },
+    /// No instance takes work.
+    NotReady,
+}
+
+/// How an admitted request ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The model answered after waiting `queued`.
+    Answered { response: ScoreResponse, queued: Duration },
+    /// Over its deadline, in the queue or in the model.
+    Expired,
+    /// The model panicked.
+    Panicked,
+    /// The model did not come back within the hang limit.
+    Hung,
+    /// The pool stopped before the request was started.
+    Stopped,
+}
+
+/// The right to run once. Released when the work has really ended, or when its caller leaves the queue.
+pub struct Permit(Arc<Shared>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.0.accepted.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// Leaves the queue when the caller goes away or its time is up.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.queue.forget(self.id);
+    }
+}
+
+impl Pool {
+    /// Accepts while fewer than `2 × slots` run and wait, and an answer can be expected before the deadline.
+    pub fn admit(&self) -> Result<Permit, Refusal> {
+        let shared = &self.shared;
+        let slots = shared.slots.load(Ordering::Acquire);
+        if slots == 0 || shared.draining.load(Ordering::Acquire) {
+            return Err(Refusal::NotReady);
+        }
+        let took = shared.accepted.fetch_update(Ordering::AcqRel, Ordering::Acquire, |accepted| {
+            (accepted < 2 * slots).then_some(accepted + 1)
+        });
+        let refuse = |wait: Duration| {
+            Err(Refusal::TooMany { retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0).max(1) })
+        };
+        match took {
+            Err(_) => refuse(self.expected_wait(slots)),
+            Ok(before) => {
+                let permit = Permit(Arc::clone(shared));
+                if before >= slots {
+                    let wait = self.expected_wait(slots);
+                    if wait > shared.settings.request_timeout {
+                        return refuse(wait);
+                    }
+                }
+                Ok(permit)
+            }
+        }
+    }
+
+    fn expected_wait(&self, slots: u32) -> Duration {
+        let shared = &self.shared;
+        let accepted = shared.accepted.load(Ordering::Relaxed);
+        let queued = accepted.saturating_sub(shared.running.load(Ordering::Relaxed));
+        let each = shared.service_us.load(Ordering::Relaxed);
+        Duration::from_micros(u64::from(queued).saturating_mul(each) / u64::from(slots.max(1)))
+    }
+
+    /// Runs an admitted request. Dropping the future takes it out of the queue; work that has begun goes on unseen.
+    pub async fn call(&self, permit: Permit, request: ScoreRequest) -> Ending {
+        let deadline = request.deadline;
+        let (sender, answer) = oneshot::channel();
+        let reply = Reply::Live { permit, sender };
+        let id = self.shared.queue.push(Job::new(request, reply));
+        let waiting = Waiting { shared: &self.shared, id };
+        let ending = tokio::time::timeout_at(deadline.into(), answer).await;
+        match ending {
+            Ok(Ok(ending)) => {
+                std::mem::forget(waiting);
+                ending
+            }
+            Ok(Err(_)) => Ending::Stopped,
+            Err(_) => Ending::Expired,
+        }
+    }
+
+    /// Hands over a shadow copy, if its queue has room; nobody waits for it.
+    pub fn shadow(&self, request: ScoreRequest) {
+        let shared = &self.shared;
+        let room = self.is_ready() && !shared.draining.load(Ordering::Acquire);
+        if room && shared.queue.push_shadow(Job::new(request, Reply::Shadow)) {
+            shared.telemetry.mirror(MirrorEvent::Sent);
+        } else {
+            shared.telemetry.mirror(MirrorEvent::Dropped);
+        }
+    }
+
+    /// When a request admitted now must be answered.
+    pub fn deadline(&self, admitted: Instant) -> Instant {
+        admitted + self.shared.settings.request_timeout
+    }
+}

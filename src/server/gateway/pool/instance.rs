@@ -1,0 +1,210 @@
+//! An instance's thread: start, warm up, score until told to leave, or until the model takes it down.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::call::{Ending, Permit};
+use super::members::Event;
+use super::queue::{Job, Leave, Reply};
+use super::{Level, Shared};
+use crate::server::engine::{Instance, LoadError, ScoreResponse};
+use crate::server::telemetry::{MirrorEvent, lock};
+use tokio::sync::oneshot;
+
+/// What a thread and its keeper share.
+pub struct Cell {
+    pub id: u64,
+    /// Number of the instance, as logs show it.
+    pub instance: u32,
+    pub started: Instant,
+    pub retire: AtomicBool,
+    busy: Mutex<Option<Busy>>,
+}
+
+/// A call in progress. Whoever takes it out ends the call: the thread when the model returns, the keeper when it hangs.
+struct Busy {
+    since: Instant,
+    reply: BusyReply,
+}
+
+enum BusyReply {
+    Live { _running: Running, permit: Permit, sender: oneshot::Sender<Ending> },
+    Shadow,
+}
+
+/// Counts a live request that is in a model.
+struct Running(Arc<Shared>);
+
+impl Running {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.running.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Cell {
+    pub fn new(id: u64, instance: u32) -> Self {
+        Self { id, instance, started: Instant::now(), retire: AtomicBool::new(false), busy: Mutex::new(None) }
+    }
+
+    /// How long the present call has been running.
+    pub fn busy_for(&self) -> Option<Duration> {
+        lock(&self.busy).as_ref().map(|busy| busy.since.elapsed())
+    }
+
+    /// Ends the present call for its caller although the model has not returned. False when it just did.
+    pub fn give_up(&self, shared: &Shared) -> bool {
+        let Some(busy) = lock(&self.busy).take() else { return false };
+        finish(shared, busy.reply, Ending::Hung);
+        true
+    }
+}
+
+fn finish(shared: &Shared, reply: BusyReply, ending: Ending) {
+    match reply {
+        BusyReply::Live { _running, permit, sender } => {
+            // The slot is free before the caller knows: its next request must find it.
+            drop(_running);
+            drop(permit);
+            // A caller that has gone away wants no answer.
+            let _ = sender.send(ending);
+        }
+        BusyReply::Shadow => {
+            let ok = matches!(&ending, Ending::Answered { response, .. } if (200..300).contains(&response.status));
+            shared.telemetry.mirror(if ok { MirrorEvent::Ok } else { MirrorEvent::Failed });
+            shared.queue.shadow_done();
+        }
+    }
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// The body of an instance's thread.
+pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
+    let started = catch_unwind(AssertUnwindSafe(|| start(shared)));
+    let instance = match started {
+        Ok(Ok(instance)) => instance,
+        Ok(Err(error)) => return shared.report(cell, Event::Failed(error)),
+        Err(panic) => {
+            let error = failed(&format!("the model panicked while starting: {}", panic_text(&*panic)));
+            return shared.report(cell, Event::Failed(error));
+        }
+    };
+    shared.report(cell, Event::Ready);
+    match serve(shared, cell, instance) {
+        Some(event) => shared.report(cell, event),
+        None => shared.left(cell),
+    }
+}
+
+/// A failure to start.
+pub fn failed(message: &str) -> LoadError {
+    LoadError { code: "ResourceNotReady", message: message.to_owned(), unsupported: Vec::new(), details: String::new() }
+}
+
+fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
+    let mut instance = Arc::clone(&shared.servable).instance()?;
+    if let Some(mut sample) = shared.servable.sample() {
+        sample.deadline = Instant::now() + shared.settings.start_limit;
+        let response = instance.score(&sample);
+        if !(200..300).contains(&response.status) {
+            let body = String::from_utf8_lossy(&response.body).chars().take(500).collect::<String>();
+            let message = format!("the warm-up request failed with status {}: {body}", response.status);
+            return Err(failed(&message));
+        }
+    }
+    Ok(instance)
+}
+
+/// Scores until told to leave. `Some` says how the instance was lost.
+fn serve(shared: &Arc<Shared>, cell: &Cell, mut instance: Box<dyn Instance>) -> Option<Event> {
+    while let Some(job) = shared.queue.pop(|| leave(shared, cell)) {
+        let Some((request, queued)) = begin(shared, cell, job) else { continue };
+        let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
+        // Given up as hung in the meantime: a replacement is at work, this thread is one too many.
+        let Some(busy) = lock(&cell.busy).take() else {
+            shared.stuck.fetch_sub(1, Ordering::AcqRel);
+            shared.changed.notify_all();
+            return None;
+        };
+        note_service_time(shared, busy.since.elapsed());
+        match result {
+            Ok(response) => {
+                note_failure(shared, cell, &response);
+                finish(shared, busy.reply, Ending::Answered { response, queued });
+            }
+            Err(panic) => {
+                let text = panic_text(&*panic);
+                // What a panic left behind may panic again when dropped.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
+                finish(shared, busy.reply, Ending::Panicked);
+                return Some(Event::Panicked(text));
+            }
+        }
+    }
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
+    None
+}
+
+fn leave(shared: &Shared, cell: &Cell) -> Leave {
+    if !cell.retire.load(Ordering::Acquire) {
+        return Leave::No;
+    }
+    // The last thread of a pool scaled to nothing finishes what was admitted before.
+    let needed = shared.slots.load(Ordering::Acquire) == 0 && shared.accepted.load(Ordering::Acquire) > 0;
+    if needed { Leave::Soon } else { Leave::Now }
+}
+
+/// Marks the call as running; `None` when nobody wants it any more: expired work is never started.
+fn begin(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Option<(crate::server::engine::ScoreRequest, Duration)> {
+    let now = Instant::now();
+    let shadow = job.is_shadow();
+    let reply = match job.reply {
+        Reply::Live { permit, sender } if now < job.request.deadline && !sender.is_closed() => {
+            BusyReply::Live { _running: Running::new(shared), permit, sender }
+        }
+        Reply::Live { permit, sender } => {
+            drop(permit);
+            let _ = sender.send(Ending::Expired);
+            return None;
+        }
+        Reply::Shadow if now < job.request.deadline => BusyReply::Shadow,
+        Reply::Shadow => {
+            shared.telemetry.mirror(MirrorEvent::Failed);
+            shared.queue.shadow_done();
+            return None;
+        }
+    };
+    debug_assert_eq!(shadow, matches!(reply, BusyReply::Shadow));
+    *lock(&cell.busy) = Some(Busy { since: now, reply });
+    Some((job.request, now.saturating_duration_since(job.pushed)))
+}
+
+fn note_service_time(shared: &Shared, took: Duration) {
+    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let before = shared.service_us.load(Ordering::Relaxed);
+    let next = if before == 0 { took } else { before - before / 8 + took / 8 };
+    shared.service_us.store(next, Ordering::Relaxed);
+}
+
+/// A model's failure belongs in its log; the caller's mistakes do not.
+fn note_failure(shared: &Shared, cell: &Cell, response: &ScoreResponse) {
+    if (200..300).contains(&response.status) || response.caller_fault {
+        return;
+    }
+    let body = String::from_utf8_lossy(&response.body[..response.body.len().min(2_000)]).into_owned();
+    shared.log(Some(cell.instance), Level::Error, &format!("the model answered {}: {body}", response.status));
+}

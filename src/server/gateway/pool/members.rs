@@ -1,0 +1,264 @@
+//! Who belongs to a pool: starting, losing, replacing, scaling.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::instance::{Cell, failed, run};
+use super::{Level, Shared};
+use crate::server::engine::LoadError;
+use crate::server::telemetry::lock;
+
+/// Losses in a row that are made good at once; after that with back-off.
+const AT_ONCE: u32 = 3;
+const BACK_OFF: Duration = Duration::from_millis(100);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
+/// An instance that served this long starts with a clean slate.
+const PROVEN: Duration = Duration::from_secs(30);
+
+/// What a thread says of itself.
+pub enum Event {
+    Ready,
+    /// It could not start.
+    Failed(LoadError),
+    /// The model panicked in a call.
+    Panicked(String),
+}
+
+pub enum State {
+    Starting,
+    Ready,
+    /// Lost; the keeper tries again then.
+    Down {
+        retry: Instant,
+    },
+    /// Could not start when asked for.
+    Failed(LoadError),
+}
+
+/// One thread of one instance.
+pub struct Member {
+    pub cell: Arc<Cell>,
+    pub state: State,
+    /// Losses in a row.
+    pub losses: u32,
+    /// Started by the keeper in place of a lost one: it retries, and nobody waits for it.
+    pub replacement: bool,
+}
+
+impl Member {
+    /// Takes work, or will again at once: requests may queue for it.
+    fn counts_as_slot(&self) -> bool {
+        let quick = self.replacement && self.losses < AT_ONCE;
+        match self.state {
+            State::Ready => true,
+            State::Starting | State::Down { .. } => quick,
+            State::Failed(_) => false,
+        }
+    }
+
+    pub fn lost(&mut self) {
+        if matches!(self.state, State::Ready) && self.cell.started.elapsed() > PROVEN {
+            self.losses = 0;
+        }
+        let wait = match self.losses.checked_sub(AT_ONCE) {
+            None => Duration::ZERO,
+            Some(more) => (BACK_OFF * 2u32.saturating_pow(more.min(16))).min(LONGEST_BACK_OFF),
+        };
+        self.losses += 1;
+        self.replacement = true;
+        self.state = State::Down { retry: Instant::now() + wait };
+    }
+}
+
+#[derive(Default)]
+pub struct Members {
+    pub all: Vec<Member>,
+    last_id: u64,
+    last_instance: u32,
+    /// Told to leave, still finishing a call: they may hang yet.
+    pub leaving: Vec<Arc<Cell>>,
+    pub stopped: bool,
+}
+
+impl Members {
+    /// A fresh cell for an instance.
+    pub fn cell(&mut self, instance: u32) -> Arc<Cell> {
+        self.last_id += 1;
+        Arc::new(Cell::new(self.last_id, instance))
+    }
+
+    fn instances(&self) -> BTreeSet<u32> {
+        self.all.iter().map(|m| m.cell.instance).collect()
+    }
+}
+
+impl Shared {
+    /// Starts a thread for the cell.
+    pub fn spawn(self: &Arc<Self>, cell: &Arc<Cell>) -> Result<(), LoadError> {
+        let (shared, mine) = (Arc::clone(self), Arc::clone(cell));
+        thread::Builder::new()
+            .name(format!("model {}", self.name))
+            .stack_size(self.settings.stack_bytes)
+            .spawn(move || run(&shared, &mine))
+            .map(|_detached| ())
+            .map_err(|error| {
+                failed(&format!(
+                    "the system refused a thread for instance {}: {error}. Lower instance_count or \
+                     max_concurrent_requests_per_instance, or raise the limit of processes (ulimit -u).",
+                    cell.instance
+                ))
+            })
+    }
+
+    /// Takes an event from a thread; one that belongs to the pool no more is ignored.
+    pub fn report(&self, cell: &Cell, event: Event) {
+        let mut members = lock(&self.members);
+        let Some(member) = members.all.iter_mut().find(|m| m.cell.id == cell.id) else { return };
+        match event {
+            Event::Ready => {
+                member.state = State::Ready;
+                if member.replacement {
+                    self.log(Some(cell.instance), Level::Info, "the instance serves again");
+                }
+            }
+            Event::Failed(error) if member.replacement => {
+                self.log(Some(cell.instance), Level::Error, &format!("the instance did not start again: {error}"));
+                member.lost();
+            }
+            Event::Failed(error) => member.state = State::Failed(error),
+            Event::Panicked(text) => {
+                let message =
+                    format!("the model panicked: {text}. The request failed; the instance is being replaced.");
+                self.log(Some(cell.instance), Level::Error, &message);
+                self.restarts.fetch_add(1, Ordering::Relaxed);
+                member.lost();
+            }
+        }
+        self.recount(&members);
+        drop(members);
+        self.changed.notify_all();
+    }
+
+    /// A thread has ended in peace.
+    pub fn left(&self, cell: &Cell) {
+        lock(&self.members).leaving.retain(|c| c.id != cell.id);
+    }
+
+    /// Publishes the numbers that follow from the members.
+    pub fn recount(&self, members: &Members) {
+        let ready: BTreeSet<u32> =
+            members.all.iter().filter(|m| matches!(m.state, State::Ready)).map(|m| m.cell.instance).collect();
+        let slots = members.all.iter().filter(|m| m.counts_as_slot()).count();
+        let slots = if members.stopped { 0 } else { u32::try_from(slots).unwrap_or(u32::MAX / 2) };
+        self.ready.store(u32::try_from(ready.len()).unwrap_or(u32::MAX), Ordering::Release);
+        self.slots.store(slots, Ordering::Release);
+        self.queue.set_slots(slots);
+    }
+
+    /// Adds `n` instances and waits until all are ready; on failure none of them stays.
+    fn grow(self: &Arc<Self>, n: u32) -> Result<(), LoadError> {
+        let mut members = lock(&self.members);
+        let first = members.last_instance;
+        let mut result = Ok(());
+        for instance in first..first.saturating_add(n) {
+            members.last_instance = instance + 1;
+            for _ in 0..self.settings.threads_per_instance() {
+                let cell = members.cell(instance);
+                result = result.and_then(|()| self.spawn(&cell));
+                members.all.push(Member { cell, state: State::Starting, losses: 0, replacement: false });
+            }
+        }
+        let new = |m: &Member| m.cell.instance >= first;
+        let until = Instant::now() + self.settings.start_limit;
+        loop {
+            let failure = members.all.iter().filter(|m| new(m)).find_map(|m| match &m.state {
+                State::Failed(error) => Some(error.clone()),
+                _ => None,
+            });
+            result = result.and(failure.map_or(Ok(()), Err));
+            let pending = members.all.iter().any(|m| new(m) && matches!(m.state, State::Starting));
+            if result.is_ok() && pending && !members.stopped {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    let seconds = self.settings.start_limit.as_secs_f32();
+                    result = Err(failed(&format!("the instances were not ready after {seconds} s")));
+                    continue;
+                }
+                members = self.wait(members, left);
+                continue;
+            }
+            break;
+        }
+        if members.stopped {
+            result = result.and(Err(failed("the deployment was stopped while it started")));
+        }
+        if result.is_err() {
+            retire(&mut members, |m| m.cell.instance >= first);
+        }
+        self.recount(&members);
+        drop(members);
+        self.queue.wake_all();
+        result
+    }
+
+    /// Lets the chosen instances finish and leave.
+    fn shrink(&self, leaving: &BTreeSet<u32>) {
+        let mut members = lock(&self.members);
+        retire(&mut members, |m| leaving.contains(&m.cell.instance));
+        self.recount(&members);
+        drop(members);
+        self.queue.wake_all();
+        self.changed.notify_all();
+    }
+
+    pub fn scale(self: &Arc<Self>, wanted: u32) -> Result<(), LoadError> {
+        let instances = lock(&self.members).instances();
+        let have = u32::try_from(instances.len()).unwrap_or(u32::MAX);
+        let before = self.wanted.swap(wanted, Ordering::AcqRel);
+        if wanted > have {
+            let grown = self.grow(wanted - have);
+            if grown.is_err() {
+                self.wanted.store(before, Ordering::Release);
+            }
+            return grown;
+        }
+        // The youngest leave: the oldest have the warmest caches.
+        self.shrink(&instances.into_iter().rev().take((have - wanted) as usize).collect());
+        Ok(())
+    }
+
+    /// One new instance in, one old instance out, until all are new.
+    pub fn roll(self: &Arc<Self>) -> Result<(), LoadError> {
+        let old = lock(&self.members).instances();
+        for instance in old {
+            self.grow(1)?;
+            self.shrink(&BTreeSet::from([instance]));
+        }
+        Ok(())
+    }
+
+    /// Ends everything; threads finish what is admitted.
+    pub fn stop(&self) {
+        let mut members = lock(&self.members);
+        members.stopped = true;
+        self.recount(&members);
+        drop(members);
+        self.queue.close();
+        self.changed.notify_all();
+    }
+
+    pub fn wait<'a>(&self, members: MutexGuard<'a, Members>, limit: Duration) -> MutexGuard<'a, Members> {
+        self.changed.wait_timeout(members, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn retire(members: &mut Members, leaving: impl Fn(&Member) -> bool) {
+    for member in members.all.iter().filter(|m| leaving(m)) {
+        member.cell.retire.store(true, Ordering::Release);
+        members.leaving.push(Arc::clone(&member.cell));
+    }
+    members.all.retain(|m| !leaving(m));
+}

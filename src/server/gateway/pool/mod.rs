@@ -1,0 +1,239 @@
+//! The instances of a deployment: dedicated threads, one queue, exact admission (reference: rollout semantics §6).
+
+mod call;
+mod instance;
+mod keeper;
+mod members;
+mod queue;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::resources::Signature;
+use crate::server::engine::{LoadError, Servable};
+use crate::server::telemetry::{Container, DeploymentTelemetry, Level, lock};
+
+pub(super) use self::call::{Ending, Permit, Refusal};
+use self::members::Members;
+use self::queue::Queue;
+
+/// How a pool runs.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Instances, 0 to 50.
+    pub instances: u32,
+    /// `max_concurrent_requests_per_instance`: so many threads serve in one instance, each with its own state.
+    pub max_concurrent_per_instance: u32,
+    /// From admission to answer; then 408. Time in the queue counts.
+    pub request_timeout: Duration,
+    /// A call that runs longer is taken for hung and its instance replaced; `None`: three times the request timeout,
+    /// at least 30 s.
+    pub hang_limit: Option<Duration>,
+    /// Longest time an instance may take to start and answer its warm-up request.
+    pub start_limit: Duration,
+    /// Threads that may hang before the pool stops replacing them: a thread cannot be killed.
+    pub stuck_limit: u32,
+    /// Stack of an instance's thread, in bytes; only what is used takes memory.
+    pub stack_bytes: usize,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            instances: 1,
+            max_concurrent_per_instance: 1,
+            request_timeout: Duration::from_secs(5),
+            hang_limit: None,
+            start_limit: Duration::from_secs(600),
+            stuck_limit: 8,
+            stack_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl PoolSettings {
+    fn hang_limit(&self) -> Duration {
+        self.hang_limit.unwrap_or((self.request_timeout * 3).max(Duration::from_secs(30)))
+    }
+
+    fn threads_per_instance(&self) -> u32 {
+        self.max_concurrent_per_instance.max(1)
+    }
+}
+
+/// A pool now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolStatus {
+    /// Instances that take work.
+    pub ready: u32,
+    pub wanted: u32,
+    /// Requests in a model.
+    pub in_flight: u32,
+    /// Requests that wait for an instance.
+    pub queued: u32,
+    /// Requests that can run at once; twice as many are accepted.
+    pub slots: u32,
+    /// Instance threads replaced since the pool started: panics and hangs.
+    pub restarts: u32,
+    /// Threads that hang in a model and were replaced.
+    pub stuck: u32,
+}
+
+/// What threads, keeper and callers share.
+struct Shared {
+    /// `endpoint/deployment`, for thread names and messages.
+    name: String,
+    servable: Arc<dyn Servable>,
+    settings: PoolSettings,
+    telemetry: Arc<DeploymentTelemetry>,
+    queue: Queue,
+    /// Live requests admitted and not finished.
+    accepted: AtomicU32,
+    /// Live requests in a model.
+    running: AtomicU32,
+    /// Threads that take work, or will again at once.
+    slots: AtomicU32,
+    ready: AtomicU32,
+    wanted: AtomicU32,
+    /// Smoothed time in the model, µs.
+    service_us: AtomicU64,
+    restarts: AtomicU32,
+    stuck: AtomicU32,
+    /// Takes no new requests.
+    draining: AtomicBool,
+    /// Signals that `accepted` fell to 0.
+    idle: Notify,
+    members: Mutex<Members>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn log(&self, instance: Option<u32>, level: Level, text: &str) {
+        self.telemetry.log().push(Container::InferenceServer, instance, level, text);
+    }
+}
+
+/// The running instances of one deployment version. Dropping the last handle stops them.
+pub struct Pool {
+    shared: Arc<Shared>,
+    /// Scaling and restarting take turns.
+    changing: Mutex<()>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("name", &self.shared.name).field("status", &self.status()).finish()
+    }
+}
+
+impl Pool {
+    /// Starts the instances and warms each with the model's sample request. Blocks until all are ready; when one fails
+    /// all stop and its error is returned. `name` is for logs and thread names.
+    pub fn start(
+        name: &str,
+        servable: Arc<dyn Servable>,
+        settings: PoolSettings,
+        telemetry: Arc<DeploymentTelemetry>,
+    ) -> Result<Arc<Self>, LoadError> {
+        let instances = settings.instances;
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            servable,
+            telemetry,
+            queue: Queue::default(),
+            accepted: AtomicU32::new(0),
+            running: AtomicU32::new(0),
+            slots: AtomicU32::new(0),
+            ready: AtomicU32::new(0),
+            wanted: AtomicU32::new(0),
+            service_us: AtomicU64::new(0),
+            restarts: AtomicU32::new(0),
+            stuck: AtomicU32::new(0),
+            draining: AtomicBool::new(false),
+            idle: Notify::new(),
+            members: Mutex::new(Members::default()),
+            changed: Condvar::new(),
+            settings,
+        });
+        // From here on dropping the pool stops what was started.
+        let pool = Self { shared, changing: Mutex::new(()) };
+        keeper::start(&pool.shared)?;
+        pool.scale(instances)?;
+        Ok(Arc::new(pool))
+    }
+
+    /// What the pool serves.
+    pub fn servable(&self) -> &Arc<dyn Servable> {
+        &self.shared.servable
+    }
+
+    /// Inputs and outputs, when the engine knows them.
+    pub fn signature(&self) -> Option<Signature> {
+        self.shared.servable.signature()
+    }
+
+    pub fn settings(&self) -> &PoolSettings {
+        &self.shared.settings
+    }
+
+    /// Takes work now, or will again at once.
+    pub fn is_ready(&self) -> bool {
+        self.shared.slots.load(Ordering::Acquire) > 0
+    }
+
+    /// Changes the number of instances. Blocks until new ones are ready (on failure the pool is as before); surplus ones
+    /// finish what they are doing, and no request is dropped.
+    pub fn scale(&self, instances: u32) -> Result<(), LoadError> {
+        let _turn = lock(&self.changing);
+        self.shared.scale(instances)
+    }
+
+    /// Replaces every instance, one after the other, the new one ready before the old one leaves. Blocks.
+    pub fn restart(&self) -> Result<(), LoadError> {
+        let _turn = lock(&self.changing);
+        self.shared.roll()
+    }
+
+    /// Takes no new requests, waits until all admitted ones are answered or `timeout` has passed, then stops the
+    /// instances. Publish a snapshot without this pool first.
+    pub async fn drain(&self, timeout: Duration) {
+        self.shared.draining.store(true, Ordering::Release);
+        let empty = async {
+            loop {
+                let idle = self.shared.idle.notified();
+                if self.shared.accepted.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        // After the time limit the instances still finish what runs; only the wait ends.
+        let _in_time = tokio::time::timeout(timeout, empty).await;
+        self.shared.stop();
+    }
+
+    /// The pool now.
+    pub fn status(&self) -> PoolStatus {
+        let shared = &self.shared;
+        let accepted = shared.accepted.load(Ordering::Relaxed);
+        let running = shared.running.load(Ordering::Relaxed).min(accepted);
+        PoolStatus {
+            ready: shared.ready.load(Ordering::Relaxed),
+            wanted: shared.wanted.load(Ordering::Relaxed),
+            in_flight: running,
+            queued: accepted - running,
+            slots: shared.slots.load(Ordering::Relaxed),
+            restarts: shared.restarts.load(Ordering::Relaxed),
+            stuck: shared.stuck.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}

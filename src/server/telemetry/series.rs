@@ -1,0 +1,214 @@
+//! Seconds and minutes of one deployment.
+//!
+//! Writers add to the slot of the current second; whoever first meets a finished slot folds it into the history. A
+//! request is never lost by a fold: slots are emptied by swapping, late arrivals start the slot's next fold.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use super::counters::{OUTCOMES, Outcome, counts};
+use super::lock;
+use crate::resources::{Counts, Second};
+use crate::stats::histogram::{BUCKETS, Histogram, bucket};
+
+/// Seconds kept: 15 minutes.
+pub const SECONDS: usize = 900;
+/// Minutes kept: a day.
+pub const MINUTES: usize = 1_440;
+/// A second is finished this long after its end: a writer may have read the clock just before the turn.
+const GRACE_MS: i64 = 50;
+/// Current, previous and two spare seconds, so that a fold never meets a slot in use.
+const SLOTS: usize = 4;
+const EMPTY: i64 = i64::MIN;
+
+/// One minute of one deployment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Minute {
+    /// Unix seconds of its beginning, a multiple of 60.
+    pub at: i64,
+    pub counts: Counts,
+    /// Request and response bodies.
+    pub bytes: u64,
+    /// Sparse latency histogram: (bucket of `stats::histogram`, count).
+    pub latency: Vec<(u16, u32)>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    second: AtomicI64,
+    counts: [AtomicU32; OUTCOMES],
+    bytes: AtomicU64,
+    latency: Box<[AtomicU32]>,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            second: AtomicI64::new(EMPTY),
+            counts: Default::default(),
+            bytes: AtomicU64::new(0),
+            latency: (0..BUCKETS).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+
+    fn take(&self) -> (Counts, u64, Vec<(u16, u32)>) {
+        let counts = counts(std::array::from_fn(|i| u64::from(self.counts[i].swap(0, Ordering::Relaxed))));
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        let mut sparse = Vec::new();
+        for (i, cell) in self.latency.iter().enumerate() {
+            // A plain load first: nearly all buckets are empty, and a swap locks the bus.
+            if cell.load(Ordering::Relaxed) != 0 {
+                sparse.push((u16::try_from(i).unwrap_or(u16::MAX), cell.swap(0, Ordering::Relaxed)));
+            }
+        }
+        (counts, bytes, sparse)
+    }
+}
+
+#[derive(Debug, Default)]
+struct History {
+    seconds: VecDeque<Second>,
+    minutes: VecDeque<Minute>,
+    total: Histogram,
+}
+
+/// The series; see the module.
+#[derive(Debug)]
+pub struct Series {
+    slots: [Slot; SLOTS],
+    history: Mutex<History>,
+}
+
+impl Series {
+    pub fn new() -> Self {
+        Self { slots: std::array::from_fn(|_| Slot::new()), history: Mutex::new(History::default()) }
+    }
+
+    /// One request that ended at `now_ms` after `latency_us`, moving `bytes`.
+    pub fn record(&self, now_ms: i64, outcome: Outcome, latency_us: u64, bytes: u64) {
+        let second = now_ms.div_euclid(1_000);
+        let slot = &self.slots[second.rem_euclid(SLOTS as i64) as usize];
+        if slot.second.load(Ordering::Acquire) != second {
+            let mut history = lock(&self.history);
+            fold(slot, &mut history);
+            slot.second.store(second, Ordering::Release);
+        }
+        slot.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        slot.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if outcome.is_answer() {
+            slot.latency[usize::from(bucket(latency_us))].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Folds what is finished at `now_ms`, or everything (`now_ms` = `i64::MAX`), and shows the history.
+    fn folded<T>(&self, now_ms: i64, read: impl FnOnce(&mut History) -> T) -> T {
+        let mut history = lock(&self.history);
+        let finished = finished_before(now_ms);
+        let mut old: Vec<&Slot> =
+            self.slots.iter().filter(|s| (EMPTY + 1..finished).contains(&s.second.load(Ordering::Acquire))).collect();
+        old.sort_by_key(|s| s.second.load(Ordering::Acquire));
+        for slot in old {
+            fold(slot, &mut history);
+        }
+        read(&mut history)
+    }
+
+    /// Finished seconds in `range`, with zeros for the quiet ones between and after the busy ones of the last 15
+    /// minutes; nothing at all for a deployment that had no request in that time.
+    pub fn seconds(&self, range: Range<i64>, now_ms: i64) -> Vec<Second> {
+        let end = range.end.min(finished_before(now_ms));
+        self.folded(now_ms, |history| {
+            let oldest = end - SECONDS as i64;
+            let Some(first) = history.seconds.iter().map(|s| s.at).find(|at| *at >= oldest) else { return Vec::new() };
+            let start = range.start.max(first);
+            let skip = history.seconds.partition_point(|s| s.at < start);
+            let mut busy = history.seconds.iter().skip(skip).peekable();
+            let one = |at| match busy.next_if(|s| s.at == at) {
+                Some(second) => second.clone(),
+                None => Second { at, ..Second::default() },
+            };
+            (start..end).map(one).collect()
+        })
+    }
+
+    /// Minutes that begin in `range`, oldest first, the running one included as far as its seconds are finished.
+    pub fn minutes(&self, range: &Range<i64>, now_ms: i64) -> Vec<Minute> {
+        self.folded(now_ms, |history| history.minutes.iter().filter(|m| range.contains(&m.at)).cloned().collect())
+    }
+
+    /// Puts back minutes of an earlier process.
+    pub fn import(&self, minutes: Vec<Minute>) {
+        let mut history = lock(&self.history);
+        for minute in minutes {
+            add_minute(&mut history.minutes, minute.at, &minute.counts, minute.bytes, &minute.latency);
+        }
+    }
+
+    /// Latency of all answers since the process started, up to the last finished second.
+    pub fn total(&self, now_ms: i64) -> Histogram {
+        self.folded(now_ms, |history| history.total.clone())
+    }
+}
+
+pub(super) fn finished_before(now_ms: i64) -> i64 {
+    now_ms.saturating_sub(GRACE_MS).div_euclid(1_000)
+}
+
+fn fold(slot: &Slot, history: &mut History) {
+    let at = slot.second.swap(EMPTY, Ordering::AcqRel);
+    if at == EMPTY {
+        return;
+    }
+    let (counts, bytes, latency) = slot.take();
+    if counts.total() == 0 {
+        return;
+    }
+    history.total.add_sparse(&latency);
+    add_minute(&mut history.minutes, at - at.rem_euclid(60), &counts, bytes, &latency);
+    let seconds = &mut history.seconds;
+    let place = seconds.partition_point(|s| s.at < at);
+    match seconds.get_mut(place).filter(|s| s.at == at) {
+        Some(second) => {
+            second.counts.add(&counts);
+            second.latency = merged(&second.latency, &latency);
+        }
+        None => seconds.insert(place, Second { at, counts, latency }),
+    }
+    while seconds.len() > SECONDS || seconds.front().is_some_and(|s| s.at + SECONDS as i64 <= at) {
+        seconds.pop_front();
+    }
+}
+
+fn add_minute(minutes: &mut VecDeque<Minute>, at: i64, counts: &Counts, bytes: u64, latency: &[(u16, u32)]) {
+    let place = minutes.partition_point(|m| m.at < at);
+    match minutes.get_mut(place).filter(|m| m.at == at) {
+        Some(minute) => {
+            minute.counts.add(counts);
+            minute.bytes += bytes;
+            minute.latency = merged(&minute.latency, latency);
+        }
+        None => minutes.insert(place, Minute { at, counts: *counts, bytes, latency: latency.to_vec() }),
+    }
+    while minutes.len() > MINUTES {
+        minutes.pop_front();
+    }
+}
+
+/// The sum of two sparse histograms, in bucket order.
+fn merged(a: &[(u16, u32)], b: &[(u16, u32)]) -> Vec<(u16, u32)> {
+    let mut sum = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    loop {
+        let next = match (a.peek(), b.peek()) {
+            (None, None) => return sum,
+            (Some(_), None) => a.next(),
+            (None, Some(_)) => b.next(),
+            (Some(x), Some(y)) if x.0 < y.0 => a.next(),
+            (Some(x), Some(y)) if x.0 > y.0 => b.next(),
+            (Some(_), Some(_)) => a.next().zip(b.next()).map(|(x, y)| (x.0, x.1.saturating_add(y.1))),
+        };
+        sum.extend(next);
+    }
+}
