@@ -5,6 +5,7 @@ pub mod arm;
 pub mod asset;
 pub mod connection;
 pub mod deployment;
+pub mod document;
 pub mod duration;
 pub mod endpoint;
 pub mod ids;
@@ -17,6 +18,7 @@ pub mod rules;
 pub mod signature;
 pub mod traffic;
 mod traffic_draft;
+pub mod yaml;
 
 pub use arm::{ArmError, ErrorBody, Identity, Page, Resource, Sku, StringMap, SystemData};
 pub use asset::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, ModelVersion};
