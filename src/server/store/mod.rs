@@ -112,6 +112,18 @@ impl Store {
         receiver.await.unwrap_or_else(|_| Err(self.closed()))
     }
 
+    /// Queues a change whose fate its sender does not need to know (progress of an operation). Changes happen in the
+    /// order in which they were given to the store, from whichever of its methods.
+    pub fn post(&self, change: Change) {
+        let answer = |result: Result<Committed>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "progress was not written down");
+            }
+        };
+        // A closed store needs no progress.
+        let _ = self.enqueue(Work::Commit(Box::new(change)), Box::new(answer));
+    }
+
     /// Runs a blocking piece of work (several reads, file operations) away from the asynchronous threads.
     ///
     /// # Errors

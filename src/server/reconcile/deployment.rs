@@ -1,0 +1,202 @@
+//! Bringing deployments up: the wanted version is loaded beside the running one and replaces it when it is ready.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::endpoint::ended;
+use super::model::{load_failure, on_own_thread, size_of, source_of};
+use super::notes::{drain_time, say, settings_of};
+use super::report::{Report, State, Step};
+use super::tracker::{Stop, Tracker};
+use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
+use crate::resources::{ArmError, Deployment, ProvisioningState};
+use crate::server::engine::{self, Servable};
+use crate::server::gateway::Pool;
+use crate::server::store::{Change, Expect, Key, Kind};
+use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
+
+impl Reconciler {
+    /// Carries out one operation on a deployment; false when the store has closed.
+    pub(super) async fn change_deployment(&self, endpoint: &str, name: &str, verb: &str, tracker: &Tracker) -> bool {
+        let slot = slot(endpoint, Some(name));
+        let key = Key::deployment(endpoint, name);
+        let wanted = self.store.get_as::<Deployment>(&key);
+        let result = match wanted {
+            Err(error) => Err(Stop::Failed(error.to_arm())),
+            Ok(None) => Err(Stop::Failed(ArmError::new(
+                "ResourceNotFound",
+                format!("Deployment \"{name}\" of endpoint \"{endpoint}\" does not exist (any more)."),
+            ))),
+            Ok(Some(wanted)) => {
+                let running = lock(&self.serving).get(&slot).cloned();
+                match (verb, running) {
+                    ("delete", running) => return self.take_down(endpoint, &slot, &wanted, running, tracker).await,
+                    ("scale", Some(running)) => self.scale(&slot, endpoint, &wanted, &running, tracker).await,
+                    ("restart", Some(running)) => self.restart(&slot, endpoint, &running, tracker).await,
+                    (_, running) => self.roll_out(&slot, endpoint, &wanted, running, tracker).await,
+                }
+            }
+        };
+        let result = result.map_err(|stop| self.tell_failure(&slot, endpoint, name, stop));
+        self.settle("deployment", |store| {
+            let end = tracker.end(&result);
+            let Some(doc) = store.get(&key)? else { return Ok(end) };
+            let mut body: Deployment = doc.decode()?;
+            body.properties.provisioning_state = ended(&result);
+            let notes = &mut body.properties.properties;
+            notes.remove(ERROR);
+            if let Err(Stop::Failed(error)) = &result {
+                notes.insert(ERROR.to_owned(), error.message.clone());
+                return Ok(rewrite(&doc, &body).and(end));
+            }
+            if result.is_err() {
+                return Ok(rewrite(&doc, &body).and(end));
+            }
+            match self.note(endpoint, &body) {
+                Some(note) => notes.insert(NOTE.to_owned(), note),
+                None => notes.remove(NOTE),
+            };
+            let serving = Key::new(Kind::Serving, endpoint, name);
+            Ok(rewrite(&doc, &body).put(serving, &body, Expect::Any).and(end))
+        })
+        .await
+    }
+
+    /// Brings back a deployment that served before the process ended, without any operation unless it fails.
+    pub(super) async fn revive(&self, endpoint: &str, name: &str) {
+        let spec = match self.store.get_as::<Deployment>(&Key::new(Kind::Serving, endpoint, name)) {
+            Ok(Some(spec)) => spec,
+            Ok(None) => return,
+            Err(error) => return tracing::error!(%error, endpoint, name, "a deployment cannot be read"),
+        };
+        let slot = slot(endpoint, Some(name));
+        let log = self.telemetry.deployment(endpoint, name);
+        say(&log, Container::InferenceServer, Level::Info, "The workspace has started: bringing the deployment back.");
+        let tracker = Tracker::silent(self.store.clone());
+        let result = self.roll_out(&slot, endpoint, &spec, None, &tracker).await;
+        let Err(stop) = result else { return };
+        let Stop::Failed(error) = self.tell_failure(&slot, endpoint, name, stop) else { return };
+        let key = Key::deployment(endpoint, name);
+        self.settle("deployment", |store| {
+            let Some(doc) = store.get(&key)? else { return Ok(Change::new()) };
+            let mut body: Deployment = doc.decode()?;
+            // An operation that is about to be carried out says what becomes of the deployment.
+            if !body.properties.provisioning_state.is_terminal() {
+                return Ok(Change::new());
+            }
+            body.properties.provisioning_state = ProvisioningState::Failed;
+            body.properties.properties.insert(ERROR.to_owned(), error.message.clone());
+            Ok(rewrite(&doc, &body))
+        })
+        .await;
+    }
+
+    /// Loads the wanted version beside the running one, switches over when it is ready, then drains the old one.
+    async fn roll_out(
+        &self,
+        slot: &Slot,
+        endpoint: &str,
+        wanted: &Deployment,
+        running: Option<Serving>,
+        tracker: &Tracker,
+    ) -> Result<(), Stop> {
+        let instances = wanted.instances();
+        let start = match instances {
+            0 => "start no instances".to_owned(),
+            1 => "start 1 instance, answer a sample".to_owned(),
+            n => format!("start {n} instances, answer a sample"),
+        };
+        let mut plan = vec!["fetch model".to_owned(), "load model".to_owned(), start, "switch traffic".to_owned()];
+        if running.is_some() {
+            plan.push("drain the previous instances".to_owned());
+        }
+        tracker.plan(&plan);
+        let log = self.telemetry.deployment(endpoint, &wanted.name);
+        self.report(slot, |report| {
+            *report = Report::default();
+            report.step(Step::SystemSetup, State::Succeeded, "Scheduled", "Runs in the local workspace");
+            report.step(Step::ImagePull, State::Succeeded, "Pulled", "No container image is needed: built-in engine");
+        });
+
+        tracker.next();
+        let servable = self.load(slot, endpoint, wanted, running.as_ref(), &log, tracker).await?;
+
+        tracker.next();
+        let began = Instant::now();
+        self.report(slot, |r| r.step(Step::ContainerStart, State::InProgress, "Created", "Created container inference-server"));
+        let settings = settings_of(wanted);
+        let (thread, pool_name) = (format!("start {}", wanted.name), format!("{endpoint}/{}", wanted.name));
+        let telemetry = Arc::clone(&log);
+        let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
+        let pool = tracker.unless_canceled(pool).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
+        self.report(slot, |r| r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server"));
+        let text = format!("{instances} instance(s) ready after {} ms.", began.elapsed().as_millis());
+        say(&log, Container::InferenceServer, Level::Info, &text);
+
+        tracker.next();
+        tracker.no_return()?;
+        let previous = lock(&self.serving).insert(slot.clone(), Serving { pool, spec: wanted.clone() });
+        if let Err(error) = self.publish(endpoint).await {
+            let mut serving = lock(&self.serving);
+            match previous {
+                Some(previous) => serving.insert(slot.clone(), previous),
+                None => serving.remove(slot),
+            };
+            return Err(Stop::Failed(error.to_arm()));
+        }
+        if let Some(note) = self.note(endpoint, wanted) {
+            say(&log, Container::InferenceServer, Level::Warning, &note);
+        }
+        if let Some(previous) = previous {
+            tracker.next();
+            previous.pool.drain(drain_time(&previous.spec)).await;
+            self.report(slot, |r| r.event("Killing", true, "Stopped the previous instances after draining"));
+            say(&log, Container::InferenceServer, Level::Info, "The previous instances were drained and stopped.");
+        }
+        Ok(())
+    }
+
+    /// The wanted model, loaded; that of the running pool when it is the same.
+    async fn load(
+        &self,
+        slot: &Slot,
+        endpoint: &str,
+        wanted: &Deployment,
+        running: Option<&Serving>,
+        log: &Arc<DeploymentTelemetry>,
+        tracker: &Tracker,
+    ) -> Result<Arc<dyn Servable>, Stop> {
+        let fetcher = Container::StorageInitializer;
+        self.report(slot, |r| r.step(Step::ModelDownload, State::InProgress, "Pulling", "Start fetching the model"));
+        let source = source_of(&self.store, wanted)?;
+        let kilobytes = size_of(&source.path).div_ceil(1024);
+        let text = format!("Model {}:{} ({}, {kilobytes} KiB).", source.name, source.version, source.model_type);
+        say(log, fetcher, Level::Info, &text);
+        tracker.note(&text);
+        if let Some(environment) = &wanted.properties.environment_id {
+            let text = format!("Environment {environment} is not used: ONNX models run on the built-in engine.");
+            say(log, fetcher, Level::Info, &text);
+        }
+        let done = "Models are downloaded successfully or no model need to download";
+        self.report(slot, |r| r.step(Step::ModelDownload, State::Succeeded, "Downloaded", done));
+
+        tracker.next();
+        if let Some(running) = running
+            && running.spec.properties.model == wanted.properties.model
+            && running.spec.name == wanted.name
+        {
+            tracker.note("already loaded");
+            return Ok(Arc::clone(running.pool.servable()));
+        }
+        let began = Instant::now();
+        let of_thread = Arc::clone(log);
+        let thread = format!("load {endpoint}/{}", wanted.name);
+        let work = on_own_thread(thread, move || {
+            engine::load(&source, &|line| say(&of_thread, fetcher, Level::Info, line))
+        });
+        let loaded = tracker.unless_canceled(work).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
+        let text = format!("Model loaded in {} ms.", began.elapsed().as_millis());
+        say(log, fetcher, Level::Info, &text);
+        Ok(loaded)
+    }
+}

@@ -1,0 +1,145 @@
+//! From a deployment's wish to a loaded model: what can be served here, where its files are, and loading them so that
+//! nothing a model file does can harm the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
+use crate::resources::{ArmError, Deployment, ModelVersion};
+use crate::server::api::blob::layout::Assets;
+use crate::server::engine::{LoadError, ModelSource};
+use crate::server::store::{Doc, Key, Kind, Store, StoreError};
+
+/// Deep graphs recurse deeply while they are optimised.
+const STACK: usize = 64 * 1024 * 1024;
+
+/// The model version a deployment names, as files on this machine.
+///
+/// # Errors
+/// The deployment is of a kind that is not served here, or its model or its files are missing.
+pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelSource, ArmError> {
+    let properties = &deployment.properties;
+    let name = &deployment.name;
+    if let Some(code) = &properties.code_configuration {
+        return Err(refused(format!(
+            "Deployment \"{name}\" has a scoring script ({}), and scoring scripts are not served by the local workspace yet. \
+             Export the model to ONNX and deploy it without code_configuration, or deploy it to an Azure workspace.",
+            code.scoring_script
+        )));
+    }
+    let Some(model) = &properties.model else {
+        return Err(refused(format!(
+            "Deployment \"{name}\" has no model: its environment's image would have to bring the server, and an image \
+             cannot run without containers. Name a registered ONNX model in \"model\", or deploy it to an Azure workspace."
+        )));
+    };
+    let doc = find_model(store, model)?;
+    let version: ModelVersion = doc.decode().map_err(|e| e.to_arm())?;
+    let asset = format!("{}:{}", doc.key.parent, doc.key.name);
+    let missing = |why: String| {
+        ArmError::new("ResourceNotFound", format!("The files of model \"{asset}\" are not there: {why} Register the model again."))
+    };
+    let path = Assets::new(store.dir()).resolve(&version.properties.model_uri).map_err(|e| missing(e.to_string()))?;
+    if !path.exists() {
+        return Err(missing(format!("\"{}\" does not exist.", path.display())));
+    }
+    let anonymous = version.properties.is_anonymous;
+    Ok(ModelSource {
+        path,
+        model_type: version.properties.model_type,
+        name: if anonymous { name.clone() } else { doc.key.parent },
+        version: if anonymous { "1".to_owned() } else { doc.key.name },
+        flavors: version.properties.flavors,
+    })
+}
+
+fn find_model(store: &Store, reference: &str) -> Result<Doc, ArmError> {
+    let arm = |e: StoreError| e.to_arm();
+    let parsed = AssetRef::parse(reference).map_err(|e| ArmError::new("BadArgument", e.to_string()))?;
+    let (name, version) = match parsed {
+        AssetRef::Registry { registry, name, .. } => {
+            return Err(refused(format!(
+                "Model \"{name}\" lives in the registry \"{registry}\", which a local workspace cannot reach. Download it, \
+                 register it here (mlconsole model register), and name it as azureml:{name}:VERSION."
+            )));
+        }
+        AssetRef::Named { name, version } => (name, version),
+        AssetRef::Id(id) => match id.asset() {
+            Some((AssetKind::Model, name, version)) => (name.to_owned(), AssetVersion::Exact(version.to_owned())),
+            _ => return Err(refused(format!("\"{reference}\" is not the id of a model version. Name a registered model."))),
+        },
+    };
+    let found = match &version {
+        AssetVersion::Exact(version) => store.get(&Key::new(Kind::ModelVersion, name.as_str(), version.as_str())).map_err(arm)?,
+        AssetVersion::Label(_) => {
+            let versions = store.list(Kind::ModelVersion, Some(&name)).map_err(arm)?;
+            versions.into_iter().max_by_key(|doc| (doc.created_ms, doc.etag))
+        }
+    };
+    let shown = match version {
+        AssetVersion::Exact(version) => format!("{name}:{version}"),
+        AssetVersion::Label(label) => format!("{name}@{label}"),
+    };
+    found.ok_or_else(|| {
+        ArmError::new("ResourceNotFound", format!("Model \"{shown}\" is not registered here. Register it first (mlconsole model register)."))
+    })
+}
+
+fn refused(message: String) -> ArmError {
+    ArmError::new("BadArgument", message)
+}
+
+/// Why a model does not load, with the engine's own words and each unsupported operator under the details.
+pub(super) fn load_failure(error: &LoadError) -> ArmError {
+    let mut arm = ArmError::new(error.code, error.message.clone());
+    for operator in &error.unsupported {
+        let domain = if operator.domain.is_empty() { "ai.onnx" } else { &operator.domain };
+        arm.details.push(ArmError {
+            target: Some(operator.first_node.clone()),
+            ..ArmError::new(
+                "UnsupportedOperator",
+                format!("{} ({domain}), {} node(s): {}", operator.operator, operator.count, operator.hint),
+            )
+        });
+    }
+    if !error.details.is_empty() {
+        arm.details.push(ArmError::new("Engine", error.details.clone()));
+    }
+    arm
+}
+
+/// Runs work of the engine on a thread of its own with a large stack; a panic becomes an error.
+pub(super) async fn on_own_thread<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let run = move || {
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+            let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(LoadError::with_details(
+                "The model makes the engine fail while loading. Export it again with another opset or exporter version; \
+                 nothing else is affected.",
+                text,
+            ))
+        });
+        // Nobody may be waiting any more (the operation was canceled): then what was loaded is dropped here.
+        drop(sender.send(result));
+    };
+    let started = std::thread::Builder::new().name(name).stack_size(STACK).spawn(run);
+    if let Err(error) = started {
+        return Err(LoadError::with_details("No thread could be started to load the model. Stop other work on this machine and try again.", error));
+    }
+    receiver.await.unwrap_or_else(|_| Err(LoadError::new("Loading the model ended without an answer. Try again.")))
+}
+
+/// Size of a file or of all files in a folder, in bytes; what cannot be read counts as nothing.
+pub(super) fn size_of(path: &Path) -> u64 {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => std::fs::read_dir(path)
+            .map_or(0, |entries| entries.filter_map(Result::ok).map(|entry| size_of(&entry.path())).sum()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    }
+}

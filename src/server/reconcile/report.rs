@@ -1,0 +1,128 @@
+//! What happened to a deployment's containers, in the words and shape of Azure's logs (reference §5.4).
+
+use std::fmt::Write as _;
+
+use crate::server::store::now_ms;
+
+/// A step every deployment goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    SystemSetup,
+    ImagePull,
+    ModelDownload,
+    ContainerStart,
+}
+
+const STEPS: [(Step, &str); 4] = [
+    (Step::SystemSetup, "SystemSetup"),
+    (Step::ImagePull, "UserContainerImagePull"),
+    (Step::ModelDownload, "ModelDownload"),
+    (Step::ContainerStart, "UserContainerStart"),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum State {
+    #[default]
+    Waiting,
+    InProgress,
+    Succeeded,
+    Failed,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::InProgress => "InProgress",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Event {
+    name: &'static str,
+    normal: bool,
+    at_ms: i64,
+    message: String,
+}
+
+/// Steps and events of the latest attempt to bring a deployment up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Report {
+    states: [State; 4],
+    events: Vec<Event>,
+}
+
+/// Events kept; a deployment that is scaled for ever must not grow for ever.
+const KEEP: usize = 200;
+
+impl Report {
+    /// Moves a step on, with the event that says so.
+    pub fn step(&mut self, step: Step, state: State, event: &'static str, message: impl Into<String>) {
+        self.states[step as usize] = state;
+        self.event(event, state != State::Failed, message);
+    }
+
+    pub fn event(&mut self, name: &'static str, normal: bool, message: impl Into<String>) {
+        if self.events.len() == KEEP {
+            self.events.remove(0);
+        }
+        self.events.push(Event { name, normal, at_ms: now_ms(), message: message.into() });
+    }
+
+    /// What was under way has failed.
+    pub fn failed(&mut self, message: &str) {
+        let running = self.states.iter().position(|s| matches!(s, State::InProgress));
+        let at = running.or_else(|| self.states.iter().position(|s| matches!(s, State::Waiting)));
+        if let Some(state) = at.and_then(|at| self.states.get_mut(at)) {
+            *state = State::Failed;
+        }
+        self.event("Failed", false, message);
+    }
+
+    /// The head of the log: status of the steps, then the events.
+    pub fn text(&self) -> String {
+        let mut text = String::from("Instance status:\n");
+        for (step, name) in STEPS {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name}: {}", self.states[step as usize].word());
+        }
+        text.push_str("\nContainer events:\n");
+        for event in &self.events {
+            let kind = if event.normal { "Normal" } else { "Warning" };
+            let message = event.message.replace('\n', " ");
+            let _ = writeln!(
+                text,
+                "Kind: Pod, Name: {}, Type: {kind}, Time: {}, Message: {message}",
+                event.name,
+                time(event.at_ms)
+            );
+        }
+        text
+    }
+}
+
+fn time(at_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y%m%d-%H:%M:%S%.6f").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_reads_as_azures() {
+        let mut report = Report::default();
+        report.step(Step::SystemSetup, State::Succeeded, "Scheduled", "local engine");
+        report.step(Step::ModelDownload, State::InProgress, "Pulling", "fetching\nm:1");
+        report.failed("no such file");
+        report.events[1].at_ms = 1_652_929_919_750;
+        let text = report.text();
+        assert!(text.starts_with("Instance status:\nSystemSetup: Succeeded\nUserContainerImagePull: Waiting\nModelDownload: Failed\nUserContainerStart: Waiting\n\nContainer events:\n"), "{text}");
+        assert!(text.contains("Kind: Pod, Name: Pulling, Type: Normal, Time: 20220519-03:11:59.750000, Message: fetching m:1\n"), "{text}");
+        assert!(text.contains("Name: Failed, Type: Warning"), "{text}");
+    }
+}
