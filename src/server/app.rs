@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::api::tokens::Tokens;
+use super::gateway::Router;
 use super::reconcile::Reconciler;
 use super::store::Store;
+use super::telemetry::Telemetry;
 use crate::resources::Connection;
 
 /// Address of the control plane unless told otherwise.
@@ -62,6 +64,8 @@ pub struct App {
     pub connection: Connection,
     pub store: Store,
     pub reconciler: Arc<Reconciler>,
+    pub router: Arc<Router>,
+    pub telemetry: Arc<Telemetry>,
     pub tokens: Arc<Tokens>,
     /// The workspace's guid: made once, kept.
     pub workspace_guid: String,

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::api::tokens::Tokens;
-use super::app::{App, DEFAULT_LISTEN, Options};
+use super::app::{App, Options};
+use super::gateway::{Gateway, Mode, Router};
 use super::lock::Lock;
 use super::reconcile::Reconciler;
+use super::sockets::{Sockets, reachable};
 use super::store::files::write_atomic;
 use super::store::{Change, Store, StoreError, TOKEN_SIGNING_SECRET};
+use super::telemetry::Telemetry;
 use super::tls;
 use crate::resources::Connection;
 
@@ -57,7 +60,8 @@ fn process(pid: Option<u32>) -> String {
 /// A running workspace. Dropped without [`Running::shutdown`] it stops at once, as if killed.
 pub struct Running {
     app: Arc<App>,
-    ready_file: Option<PathBuf>,
+    gateway: Gateway,
+    minutes: tokio::task::JoinHandle<()>,
     lock: Lock,
 }
 
@@ -67,18 +71,30 @@ impl Running {
         &self.app.connection
     }
 
+    /// What the rooms of the workspace share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// Takes no new requests, lets those in flight finish (at most `Options::drain`), writes everything down and stops.
+    /// Operations that have not ended are taken up again at the next start.
     pub async fn shutdown(self) {
-        if let Some(file) = &self.ready_file {
+        let Self { app, gateway, minutes, lock } = self;
+        if let Some(file) = &app.options.ready_file {
             // Whoever waits on the file must not believe a workspace that is gone.
             let _ = std::fs::remove_file(file);
         }
-        self.app.store.close();
-        drop(self.lock);
+        gateway.shutdown(app.options.drain).await;
+        minutes.abort();
+        super::minutes::flush(&app.store, &app.telemetry).await;
+        app.reconciler.stop();
+        app.store.close();
+        drop(lock);
     }
 }
 
-/// Starts a local workspace on the current (multi-threaded) runtime and returns once it answers.
+/// Starts a local workspace on the current (multi-threaded) runtime and returns once it answers; deployments of an
+/// earlier process follow as they are loaded.
 ///
 /// # Errors
 /// Another process owns the data folder, the folder cannot be used, or an address cannot be had.
@@ -86,38 +102,50 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     private_dir(&options.data_dir)?;
     let lock = Lock::acquire(&options.data_dir)?;
     let store = Store::open(&options.data_dir)?;
-    let tls = tls::prepare(&options.data_dir, &[])?;
     let secrets = Secrets::of(&store)?;
-    let address = options.listen.unwrap_or(DEFAULT_LISTEN);
+    let sockets = Sockets::bind(&options, &store)?;
+    let tls = tls::prepare(&options.data_dir, &sockets.names())?;
+    let telemetry = Telemetry::new(Some(options.data_dir.join("logs")));
+    telemetry.record_bodies(options.record_bodies);
+    super::minutes::load(&store, &telemetry)?;
+    let router = Router::new(Arc::clone(&telemetry));
     let connection = Connection {
-        base_url: format!("https://{address}"),
-        ca_file: tls.ca_bundle,
-        identity_endpoint: String::new(),
+        base_url: format!("https://{}", reachable(sockets.workspace.address())),
+        ca_file: tls.ca_bundle.clone(),
+        identity_endpoint: format!("http://{}/msi/token", reachable(sockets.plain.address())),
         identity_header: secrets.identity_header,
         subscription_id: SUBSCRIPTION.to_owned(),
         resource_group: LOCAL.to_owned(),
         workspace: LOCAL.to_owned(),
         pid: std::process::id(),
-        plain_http: options.plain_http.map(|a| a.to_string()),
+        plain_http: options.plain_http.map(|_| reachable(sockets.plain.address()).to_string()),
     };
     let tokens = Arc::new(Tokens::new(&secrets.signing, &connection.base_url, &secrets.workspace_guid));
-    let reconciler = Reconciler::new(store.clone());
+    let mode = if options.random_routing { Mode::Random } else { Mode::Block };
+    let reconciler =
+        Reconciler::new(store.clone(), Arc::clone(&router), Arc::clone(&telemetry), Arc::clone(&tokens), mode);
     let app = Arc::new(App {
         options,
         connection,
         store,
         reconciler,
+        router,
+        telemetry,
         tokens,
         workspace_guid: secrets.workspace_guid,
         started: Instant::now(),
     });
-    lock.publish(&app.connection)?;
-    let ready_file = app.options.ready_file.clone();
-    if let Some(file) = &ready_file {
-        let json = serde_json::to_vec(&app.connection).map_err(|e| StartError::Connection(e.to_string()))?;
+    // Before the first request can come in, so that none meets an endpoint that is not there yet.
+    app.reconciler.resume().await?;
+    let gateway = sockets.listen(&app, &tls)?;
+    let minutes = tokio::spawn(super::minutes::keep(app.store.clone(), Arc::clone(&app.telemetry)));
+    let running = Running { app, gateway, minutes, lock };
+    running.lock.publish(running.connection())?;
+    if let Some(file) = &running.app.options.ready_file {
+        let json = serde_json::to_vec(running.connection()).map_err(|e| StartError::Connection(e.to_string()))?;
         write_atomic(file, &json, 0o600)?;
     }
-    Ok(Running { app, ready_file, lock })
+    Ok(running)
 }
 
 /// What a workspace makes at random at its first start and keeps.

@@ -41,7 +41,13 @@ impl Reconciler {
         Ok(())
     }
 
-    pub(super) async fn restart(&self, slot: &Slot, endpoint: &str, running: &Serving, tracker: &Tracker) -> Result<(), Stop> {
+    pub(super) async fn restart(
+        &self,
+        slot: &Slot,
+        endpoint: &str,
+        running: &Serving,
+        tracker: &Tracker,
+    ) -> Result<(), Stop> {
         tracker.plan(&["restart instances one by one".to_owned()]);
         tracker.next();
         tracker.no_return()?;

@@ -43,18 +43,18 @@ impl Reconciler {
             let Some(doc) = store.get(&key)? else { return Ok(end) };
             let mut body: Deployment = doc.decode()?;
             body.properties.provisioning_state = ended(&result);
-            let notes = &mut body.properties.properties;
-            notes.remove(ERROR);
+            body.properties.properties.remove(ERROR);
             if let Err(Stop::Failed(error)) = &result {
-                notes.insert(ERROR.to_owned(), error.message.clone());
-                return Ok(rewrite(&doc, &body).and(end));
+                body.properties.properties.insert(ERROR.to_owned(), error.message.clone());
             }
             if result.is_err() {
                 return Ok(rewrite(&doc, &body).and(end));
             }
-            match self.note(endpoint, &body) {
-                Some(note) => notes.insert(NOTE.to_owned(), note),
-                None => notes.remove(NOTE),
+            let note = self.note(endpoint, &body);
+            let properties = &mut body.properties.properties;
+            match note {
+                Some(note) => properties.insert(NOTE.to_owned(), note),
+                None => properties.remove(NOTE),
             };
             let serving = Key::new(Kind::Serving, endpoint, name);
             Ok(rewrite(&doc, &body).put(serving, &body, Expect::Any).and(end))
@@ -123,13 +123,17 @@ impl Reconciler {
 
         tracker.next();
         let began = Instant::now();
-        self.report(slot, |r| r.step(Step::ContainerStart, State::InProgress, "Created", "Created container inference-server"));
+        self.report(slot, |r| {
+            r.step(Step::ContainerStart, State::InProgress, "Created", "Created container inference-server")
+        });
         let settings = settings_of(wanted);
         let (thread, pool_name) = (format!("start {}", wanted.name), format!("{endpoint}/{}", wanted.name));
         let telemetry = Arc::clone(&log);
         let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
         let pool = tracker.unless_canceled(pool).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
-        self.report(slot, |r| r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server"));
+        self.report(slot, |r| {
+            r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server")
+        });
         let text = format!("{instances} instance(s) ready after {} ms.", began.elapsed().as_millis());
         say(&log, Container::InferenceServer, Level::Info, &text);
 
@@ -191,9 +195,8 @@ impl Reconciler {
         let began = Instant::now();
         let of_thread = Arc::clone(log);
         let thread = format!("load {endpoint}/{}", wanted.name);
-        let work = on_own_thread(thread, move || {
-            engine::load(&source, &|line| say(&of_thread, fetcher, Level::Info, line))
-        });
+        let work =
+            on_own_thread(thread, move || engine::load(&source, &|line| say(&of_thread, fetcher, Level::Info, line)));
         let loaded = tracker.unless_canceled(work).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
         let text = format!("Model loaded in {} ms.", began.elapsed().as_millis());
         say(log, fetcher, Level::Info, &text);

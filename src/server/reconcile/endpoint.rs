@@ -83,9 +83,10 @@ impl Reconciler {
                     .and(tracker.end(&Ok(())));
                 // Operations that waited for a turn have nothing left to work on.
                 for mut operation in store.open_operations()? {
-                    let of_it = operation.properties.as_ref().is_some_and(|p| {
-                        p.deployment.is_some() && p.endpoint.eq_ignore_ascii_case(endpoint)
-                    });
+                    let of_it = operation
+                        .properties
+                        .as_ref()
+                        .is_some_and(|p| p.deployment.is_some() && p.endpoint.eq_ignore_ascii_case(endpoint));
                     if of_it {
                         operation.status = "Canceled".to_owned();
                         operation.end_time = Some(jiff::Timestamp::now().to_string());

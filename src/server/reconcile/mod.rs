@@ -10,8 +10,6 @@ mod endpoint;
 mod model;
 mod notes;
 mod report;
-#[cfg(test)]
-mod tests;
 mod tracker;
 mod turns;
 
@@ -25,7 +23,7 @@ use super::store::{Change, Doc, Expect, Key, Kind, Result, Store, StoreError, fo
 use super::telemetry::Telemetry;
 use crate::resources::{ArmError, AuthMode, Deployment, Endpoint, Operation, ProvisioningState};
 use report::Report;
-use tracker::{Cancel, Stop, Tracker};
+use tracker::{Cancel, Tracker};
 use turns::Turns;
 
 /// Longest request timeout the API allows, and a little: what a canceller waits for at most.
@@ -273,8 +271,17 @@ impl Reconciler {
             }
         };
         tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| {
-            Err(too_late(format!("Operation \"{operation}\" was asked to stop but has not ended yet. Look again later.")))
+            Err(too_late(format!(
+                "Operation \"{operation}\" was asked to stop but has not ended yet. Look again later."
+            )))
         })
+    }
+
+    /// Stops every pool at once; what they were doing has been drained before. Used when the process ends.
+    pub(super) fn stop(&self) {
+        let all: Vec<Serving> = lock(&self.serving).drain().map(|(_, serving)| serving).collect();
+        // Dropped outside the lock: the last handle of a pool waits for its threads.
+        drop(all);
     }
 
     /// Writes the end of a piece of work, again and again until it is written; false when the store has closed.

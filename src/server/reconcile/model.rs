@@ -37,7 +37,10 @@ pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelS
     let version: ModelVersion = doc.decode().map_err(|e| e.to_arm())?;
     let asset = format!("{}:{}", doc.key.parent, doc.key.name);
     let missing = |why: String| {
-        ArmError::new("ResourceNotFound", format!("The files of model \"{asset}\" are not there: {why} Register the model again."))
+        ArmError::new(
+            "ResourceNotFound",
+            format!("The files of model \"{asset}\" are not there: {why} Register the model again."),
+        )
     };
     let path = Assets::new(store.dir()).resolve(&version.properties.model_uri).map_err(|e| missing(e.to_string()))?;
     if !path.exists() {
@@ -66,11 +69,17 @@ fn find_model(store: &Store, reference: &str) -> Result<Doc, ArmError> {
         AssetRef::Named { name, version } => (name, version),
         AssetRef::Id(id) => match id.asset() {
             Some((AssetKind::Model, name, version)) => (name.to_owned(), AssetVersion::Exact(version.to_owned())),
-            _ => return Err(refused(format!("\"{reference}\" is not the id of a model version. Name a registered model."))),
+            _ => {
+                return Err(refused(format!(
+                    "\"{reference}\" is not the id of a model version. Name a registered model."
+                )));
+            }
         },
     };
     let found = match &version {
-        AssetVersion::Exact(version) => store.get(&Key::new(Kind::ModelVersion, name.as_str(), version.as_str())).map_err(arm)?,
+        AssetVersion::Exact(version) => {
+            store.get(&Key::new(Kind::ModelVersion, name.as_str(), version.as_str())).map_err(arm)?
+        }
         AssetVersion::Label(_) => {
             let versions = store.list(Kind::ModelVersion, Some(&name)).map_err(arm)?;
             versions.into_iter().max_by_key(|doc| (doc.created_ms, doc.etag))
@@ -81,7 +90,10 @@ fn find_model(store: &Store, reference: &str) -> Result<Doc, ArmError> {
         AssetVersion::Label(label) => format!("{name}@{label}"),
     };
     found.ok_or_else(|| {
-        ArmError::new("ResourceNotFound", format!("Model \"{shown}\" is not registered here. Register it first (mlconsole model register)."))
+        ArmError::new(
+            "ResourceNotFound",
+            format!("Model \"{shown}\" is not registered here. Register it first (mlconsole model register)."),
+        )
     })
 }
 
@@ -129,7 +141,10 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
     };
     let started = std::thread::Builder::new().name(name).stack_size(STACK).spawn(run);
     if let Err(error) = started {
-        return Err(LoadError::with_details("No thread could be started to load the model. Stop other work on this machine and try again.", error));
+        return Err(LoadError::with_details(
+            "No thread could be started to load the model. Stop other work on this machine and try again.",
+            error,
+        ));
     }
     receiver.await.unwrap_or_else(|_| Err(LoadError::new("Loading the model ended without an answer. Try again.")))
 }

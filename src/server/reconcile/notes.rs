@@ -30,7 +30,11 @@ impl Reconciler {
                 Stop::Failed(error)
             }
             Stop::Canceled => {
-                let text = if still { "Canceled on request. The previous version keeps serving." } else { "Canceled on request." };
+                let text = if still {
+                    "Canceled on request. The previous version keeps serving."
+                } else {
+                    "Canceled on request."
+                };
                 say(&log, Container::InferenceServer, Level::Warning, text);
                 self.report(slot, |report| report.event("Killing", true, text));
                 Stop::Canceled

@@ -122,7 +122,12 @@ mod tests {
         report.events[1].at_ms = 1_652_929_919_750;
         let text = report.text();
         assert!(text.starts_with("Instance status:\nSystemSetup: Succeeded\nUserContainerImagePull: Waiting\nModelDownload: Failed\nUserContainerStart: Waiting\n\nContainer events:\n"), "{text}");
-        assert!(text.contains("Kind: Pod, Name: Pulling, Type: Normal, Time: 20220519-03:11:59.750000, Message: fetching m:1\n"), "{text}");
+        assert!(
+            text.contains(
+                "Kind: Pod, Name: Pulling, Type: Normal, Time: 20220519-03:11:59.750000, Message: fetching m:1\n"
+            ),
+            "{text}"
+        );
         assert!(text.contains("Name: Failed, Type: Warning"), "{text}");
     }
 }
