@@ -57,7 +57,7 @@ with step("the settings are kept"):
 
 with step("green is deployed from a registered model, and gets no traffic by itself"):
     registered = ml_client.models.create_or_update(Model(path=kit.recommender(2), name="restaurant-recommender", version="2", type="custom_model"))
-    kit.deploy(ml_client, NAME, "green", "azureml:restaurant-recommender@latest", request_settings=OnlineRequestSettings(max_concurrent_requests_per_instance=4))
+    kit.deploy(ml_client, NAME, "green", "restaurant-recommender@latest", request_settings=OnlineRequestSettings(max_concurrent_requests_per_instance=4))
     same(sorted(d.name for d in ml_client.online_deployments.list(NAME)), ["blue", "green"])
     same(ml_client.online_endpoints.get(NAME).traffic, {"blue": 0, "green": 0})
     same(kit.score(NAME, lunch["request"], key).status_code, 404)

@@ -29,7 +29,8 @@ with step("an environment with a container's own routes keeps them"):
     kept = ml_client.environments.get("own-server", version="1").inference_config
     holds("8501" in str(kept), kept)
 
-with step("the next version is counted up by itself"):
+with step("without a version the same content stays the latest version, other content becomes the next"):
+    same(ml_client.environments.create_or_update(Environment(name="scoring", image=IMAGE, conda_file=str(conda))).version, "1")
     same(ml_client.environments.create_or_update(Environment(name="scoring", image=IMAGE)).version, "2")
     same(ml_client.environments.get("scoring", label="latest").version, "2")
 

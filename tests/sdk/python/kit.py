@@ -1,6 +1,7 @@
 """What the stories share: the client as documented, steps that say what they did, and plain REST for the rest."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -20,11 +21,12 @@ WS = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
     f"/providers/Microsoft.MachineLearningServices/workspaces/{WORKSPACE}"
 )
+SESSION = requests.Session()  # keeps connections alive
 PATIENCE = 120.0  # seconds; only so that a broken server ends a story
 
 
 def client():
-    return MLClient(DefaultAzureCredential(), SUBSCRIPTION, GROUP, WORKSPACE)
+    return MLClient(DefaultAzureCredential(), SUBSCRIPTION, GROUP, WORKSPACE, show_progress=False)
 
 
 @contextlib.contextmanager
@@ -70,9 +72,10 @@ def eventually(probe, what):
     raise AssertionError(f"this did not come true within {PATIENCE:.0f} s: {what}")
 
 
+@functools.cache
 def token(resource=None):
     """A token from the identity route, as DefaultAzureCredential gets it."""
-    answer = requests.get(
+    answer = SESSION.get(
         os.environ["IDENTITY_ENDPOINT"],
         params={"api-version": "2019-08-01", "resource": resource or BASE},
         headers={"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"], "Metadata": "true"},
@@ -88,7 +91,7 @@ def rest(method, path, body=None, api="2024-10-01", headers=None, bearer=True):
     if api:
         url += ("&" if "?" in url else "?") + f"api-version={api}"
     sent = {"Authorization": f"Bearer {token()}"} if bearer else {}
-    return requests.request(method, url, json=body, headers=sent | (headers or {}), timeout=60)
+    return SESSION.request(method, url, json=body, headers=sent | (headers or {}), timeout=60)
 
 
 def finish(answer):
@@ -110,8 +113,12 @@ def score(endpoint, body, credential, deployment=None, **more):
     headers = {"Authorization": f"Bearer {credential}"} if credential else {}
     if deployment:
         headers["azureml-model-deployment"] = deployment
-    uri = rest("GET", f"onlineEndpoints/{endpoint}").json()["properties"]["scoringUri"]
-    return requests.post(uri, json=body, headers=headers | more.pop("headers", {}), timeout=60, **more)
+    return SESSION.post(scoring_uri(endpoint), json=body, headers=headers | more.pop("headers", {}), timeout=60, **more)
+
+
+@functools.cache
+def scoring_uri(endpoint):
+    return rest("GET", f"onlineEndpoints/{endpoint}").json()["properties"]["scoringUri"]
 
 
 def case(folder, index=0):
