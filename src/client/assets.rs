@@ -17,8 +17,10 @@ pub struct NewModel {
     pub name: Option<String>,
     /// `None` = the next one.
     pub version: Option<String>,
-    /// File or folder.
+    /// File or folder to upload, unless `uri` is given.
     pub path: PathBuf,
+    /// Where the content already lies: `azureml://…`, `https://…`. Nothing is uploaded then.
+    pub uri: Option<String>,
     /// `custom_model`, `mlflow_model` or `triton_model`; empty = `custom_model`.
     pub model_type: String,
     pub description: Option<String>,
@@ -71,15 +73,25 @@ impl Workspace {
         model: &NewModel,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<ModelVersion, ClientError> {
-        let upload = read_local(&model.path).await?;
+        let upload = match &model.uri {
+            Some(_) => None,
+            None => Some(read_local(&model.path).await?),
+        };
         let anonymous = model.name.is_none();
-        let name = model.name.clone().unwrap_or_else(|| upload.hash.clone());
+        let name = match (&model.name, &upload) {
+            (Some(name), _) => name.clone(),
+            (None, Some(upload)) => upload.hash.clone(),
+            (None, None) => uuid::Uuid::new_v4().to_string(),
+        };
         let mut version = match (&model.version, anonymous) {
             (Some(version), _) => version.clone(),
             (None, true) => "1".into(),
             (None, false) => self.next_version("models", &name).await?,
         };
-        let uri = self.upload_asset(&upload, &name, &version, progress).await?;
+        let uri = match (&model.uri, &upload) {
+            (None, Some(upload)) => self.upload_asset(upload, &name, &version, progress).await?,
+            (uri, _) => uri.clone().unwrap_or_default(),
+        };
         let model_type = if model.model_type.is_empty() { "custom_model" } else { model.model_type.as_str() };
         let mut properties = json!({
             "tags": model.tags, "properties": model.properties, "modelType": model_type, "modelUri": uri,
@@ -118,6 +130,18 @@ impl Workspace {
     pub async fn inspect_model(&self, name: &str, version: &str) -> Result<ModelReport, ClientError> {
         let path = format!("/models/{}/versions/{}/inspect", segment(name), segment(version));
         self.get_url(self.extension(&path)?).await
+    }
+
+    /// Registers a folder of a datastore as a data asset and answers its id; an existing one of this name is used.
+    pub async fn register_data(&self, name: &str, version: &str, uri: &str) -> Result<String, ClientError> {
+        let path = format!("/data/{}/versions/{}", segment(name), segment(version));
+        let body = json!({"properties": {"dataUri": uri, "dataType": "uri_folder", "isAnonymous": false,
+            "isArchived": false, "tags": {}, "properties": {}}});
+        match self.put::<Value>(&path, &body).await {
+            Err(error) if !error.message.contains("already exists") => return Err(error),
+            _ => {}
+        }
+        Ok(format!("{}{path}", self.connection().workspace_id()))
     }
 
     /// The number a new version gets; "1" for a name nobody used.

@@ -107,6 +107,19 @@ impl Workspace {
         ))
     }
 
+    /// Uploads a folder that belongs to another asset (the context of a container build) and answers its URI.
+    ///
+    /// # Errors
+    /// When files cannot be read or the workspace refuses them.
+    pub async fn upload_folder(
+        &self,
+        folder: &std::path::Path,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<String, ClientError> {
+        let upload = read_local(folder).await?;
+        self.upload_asset(&upload, &upload.hash, "1", progress).await
+    }
+
     /// Uploads a code folder (or the folder of a single script) and registers it, unless the workspace has the same
     /// content already. Answers the id of the code asset.
     ///

@@ -1,0 +1,396 @@
+//! `mlconsole model …`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::error::CliError;
+use super::output::{Table, bytes, facts, many_lines, note, one_line, print, print_json};
+use super::{OutputFormat, Session, files, progress};
+use crate::client::NewModel;
+use crate::resources::ids::{AssetRef, AssetVersion, ResourceId};
+use crate::resources::{ModelReport, ModelVersion, OperatorUse, TensorSpec};
+
+/// Registered models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Upload a file or folder and register it
+    Register(RegisterArgs),
+    /// All models, or the versions of one
+    List {
+        /// Model
+        name: Option<String>,
+    },
+    /// One version
+    Show {
+        /// `NAME`, `NAME:VERSION` or `NAME@latest`
+        model: String,
+    },
+    /// Inputs, outputs, operators, and whether it can run here
+    Inspect {
+        /// `NAME[:VERSION]` of a registered model, or a file or folder on this machine
+        model: String,
+        /// Type of a file or folder that is not registered
+        #[arg(long = "type", value_enum)]
+        model_type: Option<ModelType>,
+    },
+    /// Hide a version from lists; deployments that use it go on
+    Archive {
+        /// `NAME:VERSION`
+        model: String,
+        /// Show it again instead
+        #[arg(long)]
+        restore: bool,
+    },
+}
+
+/// Flags of `model register`.
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// Azure CLI v2 YAML
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Name
+    #[arg(long, short, required_unless_present = "file")]
+    name: Option<String>,
+    /// Version; the next one by default
+    #[arg(long, short)]
+    version: Option<String>,
+    /// File or folder to upload
+    #[arg(long, short, value_name = "PATH", required_unless_present = "file")]
+    path: Option<PathBuf>,
+    /// What it is
+    #[arg(long = "type", value_enum)]
+    model_type: Option<ModelType>,
+    /// In a few words
+    #[arg(long)]
+    description: Option<String>,
+    /// A tag: `--tag team=x`
+    #[arg(long, value_name = "NAME=VALUE")]
+    tag: Vec<String>,
+}
+
+/// Kinds of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelType {
+    /// A file or folder in the deployment's own terms; an ONNX file runs by itself
+    #[value(name = "custom_model")]
+    Custom,
+    /// An MLflow model folder
+    #[value(name = "mlflow_model")]
+    Mlflow,
+    /// A Triton model repository
+    #[value(name = "triton_model")]
+    Triton,
+}
+
+impl ModelType {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Custom => "custom_model",
+            Self::Mlflow => "mlflow_model",
+            Self::Triton => "triton_model",
+        }
+    }
+}
+
+impl ModelCommand {
+    /// The file or folder on this machine that is to be inspected, and its type: that takes no workspace.
+    pub fn local_inspection(&self) -> Option<(PathBuf, &'static str)> {
+        let Self::Inspect { model, model_type } = self else { return None };
+        let path = Path::new(model);
+        path.exists().then(|| {
+            let guess = if path.join("MLmodel").is_file() { ModelType::Mlflow } else { ModelType::Custom };
+            (path.to_owned(), model_type.unwrap_or(guess).word())
+        })
+    }
+}
+
+pub(super) async fn run(command: ModelCommand, session: &Session) -> Result<(), CliError> {
+    match command {
+        ModelCommand::Register(args) => register(session, args).await,
+        ModelCommand::List { name: None } => list(session).await,
+        ModelCommand::List { name: Some(name) } => versions(session, &name).await,
+        ModelCommand::Show { model } => show(session, &model).await,
+        ModelCommand::Inspect { model, .. } => {
+            let version = find(session, &model).await?;
+            let name = name_of(&version);
+            let report = session.workspace.inspect_model(&name, &version.name).await?;
+            print_report(&report, session.output)
+        }
+        ModelCommand::Archive { model, restore } => archive(session, &model, restore).await,
+    }
+}
+
+async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError> {
+    let mut new = match &args.file {
+        Some(file) => files::model(file)?,
+        None => NewModel::default(),
+    };
+    new.name = args.name.or(new.name);
+    new.version = args.version.or(new.version);
+    new.description = args.description.or(new.description);
+    if let Some(path) = args.path {
+        new.path = path;
+    }
+    if let Some(model_type) = args.model_type {
+        new.model_type = model_type.word().into();
+    } else if new.model_type.is_empty() && new.path.join("MLmodel").is_file() {
+        new.model_type = ModelType::Mlflow.word().into();
+    }
+    new.tags.extend(pairs(&args.tag)?);
+    if new.name.is_none() {
+        return Err(CliError::usage("a registered model needs a name: give --name, or `name:` in the file"));
+    }
+    let what = new.path.display().to_string();
+    let model = session.workspace.register_model(&new, &mut progress::upload(&what)).await?;
+    if session.json() {
+        return print_json(&model);
+    }
+    print(&format!("registered {}:{}", one_line(&name_of(&model)), one_line(&model.name)))
+}
+
+/// `NAME=VALUE` of each argument.
+pub(super) fn pairs(arguments: &[String]) -> Result<BTreeMap<String, String>, CliError> {
+    let read = |text: &String| {
+        let (name, value) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty())?;
+        Some((name.trim().to_owned(), value.to_owned()))
+    };
+    arguments
+        .iter()
+        .map(|text| read(text).ok_or_else(|| CliError::usage(format!("{text:?}: write NAME=VALUE"))))
+        .collect()
+}
+
+async fn list(session: &Session) -> Result<(), CliError> {
+    let models = session.workspace.models().await?;
+    if session.json() {
+        return print_json(&models);
+    }
+    if models.is_empty() {
+        note("no models yet: `mlconsole model register --name NAME --path FILE` uploads one");
+        return Ok(());
+    }
+    let mut table = Table::new(&["NAME", ">LATEST", "DESCRIPTION"]);
+    for model in models {
+        let properties = model.properties;
+        table.row([
+            model.name,
+            properties.latest_version.unwrap_or_else(|| "–".into()),
+            properties.description.unwrap_or_default(),
+        ]);
+    }
+    table.print()
+}
+
+async fn versions(session: &Session, name: &str) -> Result<(), CliError> {
+    let versions = session.workspace.model_versions(name).await?;
+    if session.json() {
+        return print_json(&versions);
+    }
+    let mut table = Table::new(&["NAME", ">VERSION", "TYPE", "CREATED", "DESCRIPTION"]);
+    for version in &versions {
+        let created = version.system_data.as_ref().map(|data| data.created_at.clone()).unwrap_or_default();
+        table.row([
+            name_of(version),
+            version.name.clone(),
+            version.properties.model_type.clone(),
+            created.split('.').next().unwrap_or_default().to_owned(),
+            version.properties.description.clone().unwrap_or_default(),
+        ]);
+    }
+    if table.is_empty() {
+        note(&format!("no versions of {}: `mlconsole model list` shows the registered models", one_line(name)));
+        return Ok(());
+    }
+    table.print()
+}
+
+async fn show(session: &Session, model: &str) -> Result<(), CliError> {
+    let model = find(session, model).await?;
+    if session.json() {
+        return print_json(&model);
+    }
+    let pairs = |map: &BTreeMap<String, String>| {
+        map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("  ")
+    };
+    print(&facts(&[
+        ("Name", name_of(&model)),
+        ("Version", model.name.clone()),
+        ("Type", model.properties.model_type.clone()),
+        ("Description", model.properties.description.clone().unwrap_or_default()),
+        ("Files", model.properties.model_uri.clone()),
+        ("Flavors", model.properties.flavors.keys().cloned().collect::<Vec<_>>().join("  ")),
+        ("Tags", pairs(&model.tags)),
+        ("Tags", pairs(&model.properties.tags)),
+        ("Archived", if model.properties.is_archived { "yes".into() } else { String::new() }),
+        ("Id", model.id.clone()),
+    ]))
+}
+
+async fn archive(session: &Session, model: &str, restore: bool) -> Result<(), CliError> {
+    if !model.contains(':') {
+        return Err(CliError::usage(format!("{model:?} names no version: write NAME:VERSION")));
+    }
+    let model = find(session, model).await?;
+    let changed = session.workspace.archive_model(&name_of(&model), &model.name, !restore).await?;
+    if session.json() {
+        return print_json(&changed);
+    }
+    let word = if restore { "restored" } else { "archived" };
+    print(&format!("{word} {}:{}", one_line(&name_of(&model)), one_line(&model.name)))
+}
+
+/// A registered version by `NAME`, `NAME:VERSION`, `NAME@latest` or id.
+async fn find(session: &Session, text: &str) -> Result<ModelVersion, CliError> {
+    let workspace = &session.workspace;
+    if !text.contains([':', '@', '/']) {
+        return Ok(workspace.latest_model(text).await?);
+    }
+    match AssetRef::parse(text).map_err(|e| CliError::usage(e.to_string()))? {
+        AssetRef::Named { name, version: AssetVersion::Exact(version) } => Ok(workspace.model(&name, &version).await?),
+        AssetRef::Named { name, version: AssetVersion::Label(label) } if label.eq_ignore_ascii_case("latest") => {
+            Ok(workspace.latest_model(&name).await?)
+        }
+        AssetRef::Id(id) => {
+            let (_, name, version) =
+                id.asset().ok_or_else(|| CliError::usage(format!("{text:?} is not the id of a model version")))?;
+            Ok(workspace.model(name, version).await?)
+        }
+        other => Err(CliError::usage(format!("{other}: only models of this workspace can be looked at, by version"))),
+    }
+}
+
+/// A version's model, from its id.
+fn name_of(version: &ModelVersion) -> String {
+    ResourceId::parse(&version.id)
+        .ok()
+        .and_then(|id| id.asset().map(|(_, name, _)| name.to_owned()))
+        .unwrap_or_default()
+}
+
+/// `name:version` of a model id; the content's first digits for an anonymous one; registry URIs as they are.
+pub(super) fn short_reference(id: &str) -> String {
+    let Ok(parsed) = ResourceId::parse(id) else { return id.to_owned() };
+    match parsed.asset() {
+        Some((_, name, _)) if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("(unnamed {})", &name[..8])
+        }
+        Some((_, name, version)) => format!("{name}:{version}"),
+        None => id.to_owned(),
+    }
+}
+
+/// Prints what `model inspect` found. Fails when the model cannot run here, so that a script notices.
+///
+/// # Errors
+/// [`CliError::Said`] for a model with unsupported operators.
+pub fn print_report(report: &ModelReport, output: OutputFormat) -> Result<(), CliError> {
+    if output == OutputFormat::Json {
+        print_json(report)?;
+    } else {
+        print(&many_lines(&report_text(report)))?;
+    }
+    if report.unsupported.is_empty() { Ok(()) } else { Err(CliError::Said) }
+}
+
+fn report_text(report: &ModelReport) -> String {
+    let opsets = report.opsets.iter().map(|(domain, version)| match domain.as_str() {
+        "" => format!("ai.onnx {version}"),
+        domain => format!("{domain} {version}"),
+    });
+    let mut text = facts(&[
+        ("File", report.file.clone()),
+        ("Format", report.format.clone()),
+        ("Size", bytes(report.size_bytes)),
+        ("Opset", opsets.collect::<Vec<_>>().join(", ")),
+        ("Producer", report.producer.clone()),
+        ("Runs here", if report.unsupported.is_empty() && report.native { "yes".into() } else { "no".into() }),
+    ]);
+    let mut tensors = Table::new(&["", "NAME", "TYPE", "SHAPE"]);
+    for (direction, specs) in [("input", &report.signature.inputs), ("output", &report.signature.outputs)] {
+        for spec in specs {
+            tensors.row([direction.to_owned(), spec.name.clone(), spec.datatype.clone(), shape(spec)]);
+        }
+    }
+    if !tensors.is_empty() {
+        text.push_str(&format!("\n\n{}", tensors.render()));
+    }
+    let name = |used: &OperatorUse| {
+        if used.domain.is_empty() { used.operator.clone() } else { format!("{}.{}", used.domain, used.operator) }
+    };
+    if !report.operators.is_empty() {
+        let all: Vec<String> = report.operators.iter().map(|used| format!("{} ×{}", name(used), used.count)).collect();
+        text.push_str(&format!("\n\nOperators  {}", all.join(", ")));
+    }
+    if !report.unsupported.is_empty() {
+        let mut table = Table::new(&["UNSUPPORTED", ">NODES", "FIRST NODE", "WHAT TO DO"]);
+        for used in &report.unsupported {
+            table.row([name(used), used.count.to_string(), used.first_node.clone(), used.hint.clone()]);
+        }
+        text.push_str(&format!("\n\n{}", table.render()));
+    }
+    for remark in &report.notes {
+        text.push_str(&format!("\n\n{remark}"));
+    }
+    text
+}
+
+/// `[batch, 3, 32, 32]`; a dimension of any size by its name, or `?`.
+fn shape(spec: &TensorSpec) -> String {
+    let dims = spec.shape.iter().enumerate().map(|(i, size)| match spec.dim_names.get(i) {
+        _ if *size >= 0 => size.to_string(),
+        Some(name) if !name.is_empty() => name.clone(),
+        _ => "?".to_owned(),
+    });
+    format!("[{}]", dims.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Signature;
+
+    #[test]
+    fn references_are_short_where_a_name_is_known() {
+        let ws = "/subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w";
+        assert_eq!(short_reference(&format!("{ws}/models/m/versions/2")), "m:2");
+        let hash = "ab".repeat(32);
+        assert_eq!(short_reference(&format!("{ws}/models/{hash}/versions/1")), "(unnamed abababab)");
+        let registry = "azureml://registries/azureml/models/m/versions/1";
+        assert_eq!(short_reference(registry), registry);
+    }
+
+    #[test]
+    fn a_report_says_what_goes_in_what_comes_out_and_what_does_not_run() {
+        let report = ModelReport {
+            format: "onnx".into(),
+            file: "m.onnx".into(),
+            size_bytes: 1200,
+            opsets: vec![(String::new(), 13)],
+            native: true,
+            signature: Signature {
+                inputs: vec![TensorSpec {
+                    name: "x".into(),
+                    datatype: "FP32".into(),
+                    shape: vec![-1, 3, -1],
+                    dim_names: vec!["batch".into()],
+                }],
+                outputs: Vec::new(),
+            },
+            unsupported: vec![OperatorUse { operator: "STFT".into(), count: 2, ..OperatorUse::default() }],
+            ..ModelReport::default()
+        };
+        let text = report_text(&report);
+        for part in ["ai.onnx 13", "[batch, 3, ?]", "STFT", "Runs here  no", "1.2 kB"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn tags_are_pairs() {
+        assert_eq!(pairs(&["a=b=c".into()]).unwrap()["a"], "b=c");
+        assert!(pairs(&["a".into()]).is_err() && pairs(&["=a".into()]).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Operations while they run, on standard error: in place when a person watches, else a line a phase.
+
+use std::io::Write as _;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use super::error::CliError;
+use super::output::{note, one_line};
+use super::{Session, person_watches};
+use crate::client::Pending;
+use crate::resources::{Operation, Phase};
+
+const REDRAW: Duration = Duration::from_millis(100);
+const SPINNER: [&str; 8] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧"];
+
+/// Follows an operation to its end. `what` names it: "create deployment blue".
+///
+/// The first ctrl-c asks the workspace to give it up, or says that it goes on.
+///
+/// # Errors
+/// The operation's own cause when it failed.
+pub(super) async fn follow(session: &Session, mut pending: Pending, what: &str) -> Result<Operation, CliError> {
+    let mut view = View::new(what);
+    let asked_before = session.interrupts.so_far();
+    let mut cancelling = false;
+    let mut ticks = tokio::time::interval(REDRAW);
+    view.update(pending.operation());
+    while !pending.is_done() {
+        let interrupted = {
+            let mut poll = pin!(pending.poll());
+            loop {
+                tokio::select! {
+                    operation = &mut poll => {
+                        match operation {
+                            Ok(operation) => view.update(&operation),
+                            Err(error) => {
+                                view.clear();
+                                return Err(error.into());
+                            }
+                        }
+                        break false;
+                    }
+                    _ = ticks.tick() => view.draw(),
+                    () = session.interrupts.reached(asked_before + 1), if !cancelling => break true,
+                }
+            }
+        };
+        if interrupted {
+            cancelling = true;
+            view.clear();
+            match pending.cancel().await {
+                Ok(()) => note("asked the workspace to cancel; ctrl-c again stops waiting"),
+                Err(error) => {
+                    return Err(CliError::failed(format!("stopped waiting; {what} goes on: {}", error.message)));
+                }
+            }
+        }
+    }
+    view.clear();
+    match pending.into_result() {
+        Ok(operation) => Ok(operation),
+        Err(error) => Err(CliError::failed(format!("{what} failed: {}", error.in_full()))),
+    }
+}
+
+/// Bytes of an upload, on standard error.
+pub(super) fn upload(what: &str) -> impl FnMut(u64, u64) + Send {
+    let what = one_line(what);
+    let watched = person_watches();
+    let mut drawn = Instant::now();
+    move |sent, total| {
+        let over = sent >= total;
+        if watched && (over || drawn.elapsed() >= REDRAW) {
+            drawn = Instant::now();
+            let percent = (sent * 100).checked_div(total).unwrap_or(100);
+            let _ = write!(std::io::stderr(), "\r\x1b[Kupload {what} {percent} % of {}", super::output::bytes(total));
+            if over {
+                let _ = write!(std::io::stderr(), "\r\x1b[K");
+            }
+        }
+    }
+}
+
+/// What has been shown so far.
+struct View {
+    what: String,
+    watched: bool,
+    begun: Instant,
+    /// Phases already written for good.
+    written: usize,
+    running: String,
+    frame: usize,
+    drawn: bool,
+}
+
+impl View {
+    fn new(what: &str) -> Self {
+        Self {
+            what: one_line(what),
+            watched: person_watches(),
+            begun: Instant::now(),
+            written: 0,
+            running: String::new(),
+            frame: 0,
+            drawn: false,
+        }
+    }
+
+    fn update(&mut self, operation: &Operation) {
+        let phases: &[Phase] = operation.properties.as_ref().map_or(&[], |details| &details.phases);
+        let ended: Vec<&Phase> = phases.iter().filter(|phase| phase.ended_ms > 0).collect();
+        for phase in ended.iter().skip(self.written) {
+            let seconds = (phase.ended_ms - phase.started_ms).max(0) as f64 / 1000.0;
+            let remark = phase.note.as_deref().map(|text| format!("  {}", one_line(text))).unwrap_or_default();
+            self.clear();
+            note(&format!("  {}  {seconds:.1} s{remark}", one_line(&phase.name)));
+        }
+        self.written = self.written.max(ended.len());
+        let running = phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0);
+        self.running = running.map_or_else(|| operation.status.clone(), |phase| phase.name.clone());
+        if !operation.is_terminal() {
+            self.draw();
+        }
+    }
+
+    fn draw(&mut self) {
+        if !self.watched {
+            return;
+        }
+        self.frame = (self.frame + 1) % SPINNER.len();
+        let _ = write!(
+            std::io::stderr(),
+            "\r\x1b[K{} {}: {} {:.1} s",
+            SPINNER[self.frame],
+            self.what,
+            one_line(&self.running),
+            self.begun.elapsed().as_secs_f64()
+        );
+        let _ = std::io::stderr().flush();
+        self.drawn = true;
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
