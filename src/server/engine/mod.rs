@@ -1,5 +1,10 @@
 //! What answers a scoring request: a loaded model behind one interface, whatever runs it.
 
+mod datatype;
+mod ml;
+mod onnx;
+mod protocol;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,175 @@
+//! One tract operator for all of `ai.onnx.ml`: a kernel behind the runtime's interfaces.
+
+use std::fmt::Debug;
+
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_hir::internal::*;
+
+/// Element type and shape of a tensor, as far as known.
+pub type Fact = (DatumType, TVec<TDim>);
+
+/// The computation of one `ai.onnx.ml` node.
+pub trait Kernel: Debug + Send + Sync {
+    /// Number of outputs the definition gives.
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    /// Types and shapes of all outputs for those of the inputs.
+    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>>;
+
+    /// All outputs.
+    fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
+}
+
+/// A kernel as the optimiser and the runtime see it: opaque, without state.
+#[derive(Debug, Clone)]
+pub struct MlOp {
+    name: &'static str,
+    kernel: Arc<dyn Kernel>,
+    /// Outputs that the node names; the others are not given out.
+    kept: TVec<usize>,
+    inputs: usize,
+}
+
+impl MlOp {
+    fn select<T>(&self, all: TVec<T>) -> TVec<T> {
+        all.into_iter().enumerate().filter(|(i, _)| self.kept.contains(i)).map(|(_, t)| t).collect()
+    }
+}
+
+impl PartialEq for MlOp {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.kernel, &other.kernel) && self.kept == other.kept
+    }
+}
+
+impl Eq for MlOp {}
+
+impl Op for MlOp {
+    fn name(&self) -> StaticName {
+        self.name.into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for MlOp {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let tensors: TVec<&Tensor> = inputs.iter().map(|t| &**t).collect();
+        let outputs = self.kernel.run(&tensors).with_context(|| format!("in {}", self.name))?;
+        Ok(self.select(outputs).into_iter().map(TValue::from).collect())
+    }
+}
+
+impl TypedOp for MlOp {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        let facts: TVec<Fact> = inputs.iter().map(|f| (f.datum_type, f.shape.to_tvec())).collect();
+        let outputs = self.kernel.facts(&facts)?;
+        Ok(self.select(outputs).into_iter().map(|(datum, shape)| datum.fact(&*shape)).collect())
+    }
+
+    as_op!();
+}
+
+impl Expansion for MlOp {
+    fn name(&self) -> StaticName {
+        self.name.into()
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        Ok(self.kept.len())
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        check_input_arity(inputs, self.inputs)?;
+        check_output_arity(outputs, self.kept.len())?;
+        let datums: Vec<_> = inputs.iter().map(|i| &i.datum_type).collect();
+        solver.given_all(datums, move |solver, datums| {
+            let shapes: Vec<_> = inputs.iter().map(|i| &i.shape).collect();
+            solver.given_all(shapes, move |solver, shapes| {
+                let facts: TVec<Fact> = datums.iter().copied().zip(shapes).collect();
+                let found = self.select(self.kernel.facts(&facts)?);
+                for (output, (datum, shape)) in outputs.iter().zip(found) {
+                    solver.equals(&output.datum_type, datum)?;
+                    solver.equals(&output.shape, shape)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.clone(), inputs)
+    }
+}
+
+/// What a builder in tract's register gives back.
+pub type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// Wraps a kernel for the register, once domain and opset are found right: the register itself knows names only.
+pub fn build(
+    name: &'static str,
+    context: &ParsingContext,
+    node: &NodeProto,
+    kernel: fn(&NodeProto) -> TractResult<Arc<dyn Kernel>>,
+) -> Built {
+    ensure!(node.domain == "ai.onnx.ml", "{name} of domain '{}' is not the operator of ai.onnx.ml", node.domain);
+    let opset = context.model.opset_import.iter().find(|o| o.domain == node.domain).map_or(1, |o| o.version);
+    ensure!((1..=super::NEWEST_OPSET).contains(&opset), "ai.onnx.ml opset {opset} is not known");
+    let kernel = kernel(node)?;
+    let kept = (0..kernel.outputs()).filter(|i| node.output.get(*i).is_some_and(|o| !o.is_empty())).collect();
+    let inputs = node.input.iter().filter(|i| !i.is_empty()).count();
+    Ok((expand(MlOp { name, kernel, kept, inputs }), vec![]))
+}
+
+/// The only input's fact.
+pub fn only(inputs: &[Fact]) -> TractResult<&Fact> {
+    inputs.first().context("an input is missing")
+}
+
+/// Rows and columns of a matrix; a vector counts as one row.
+pub fn rows_of(fact: &Fact) -> TractResult<TDim> {
+    match fact.1.len() {
+        1 => Ok(1.to_dim()),
+        2 => Ok(fact.1[0].clone()),
+        rank => bail!("expected a matrix of rows, given {rank} dimensions"),
+    }
+}
+
+/// The same for a tensor: rows, columns.
+pub fn matrix_of(tensor: &Tensor) -> TractResult<(usize, usize)> {
+    match *tensor.shape() {
+        [columns] => Ok((1, columns)),
+        [rows, columns] => Ok((rows, columns)),
+        ref shape => bail!("expected a matrix of rows, given shape {shape:?}"),
+    }
+}
+
+/// All elements as numbers of one type.
+pub fn numbers<T: Datum + Copy>(tensor: &Tensor) -> TractResult<Cow<'_, [T]>> {
+    if tensor.datum_type() == T::datum_type() {
+        return Ok(Cow::Borrowed(slice(tensor)?));
+    }
+    ensure!(tensor.datum_type().is_number(), "expected numbers, given {:?}", tensor.datum_type());
+    let cast = tensor.cast_to::<T>()?;
+    Ok(Cow::Owned(slice::<T>(&cast)?.to_vec()))
+}
+
+/// All elements of a tensor of exactly this type.
+pub fn slice<T: Datum>(tensor: &Tensor) -> TractResult<&[T]> {
+    tensor.try_as_plain_ram()?.as_slice::<T>()
+}
+
+/// A tensor of any element type.
+pub fn tensor_of<T: Datum>(shape: &[usize], values: Vec<T>) -> TractResult<Tensor> {
+    Ok(tract_ndarray::ArrayD::from_shape_vec(tract_ndarray::IxDyn(shape), values)?.into_tensor())
+}

@@ -1,0 +1,9 @@
+//! ONNX graphs on tract: checked, planned once, run by instances.
+
+pub mod check;
+pub mod deny;
+pub mod file;
+pub mod model;
+pub mod plan;
+pub mod spec;
+pub mod support;

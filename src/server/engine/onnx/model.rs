@@ -1,0 +1,210 @@
+//! A loaded ONNX model: its plans, shared, and the sessions that run them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+
+use super::plan::{Plan, Planner, Shapes, brief, deep};
+use super::spec::Spec;
+use super::{check, file, spec, support};
+use crate::resources::Signature;
+use crate::server::engine::LoadError;
+use crate::server::engine::datatype::Datatype;
+use crate::server::engine::ml::{self, Labels};
+
+/// A model file, checked and planned. Shared by all instances of a deployment.
+pub struct OnnxModel {
+    pub inputs: Vec<Spec>,
+    pub outputs: Vec<Output>,
+    planner: Planner,
+    symbolic: Option<Plan>,
+}
+
+/// An output and how its values are shown.
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub spec: Spec,
+    /// The graph ends in a ZipMap: each row is a map from these labels to the values.
+    pub labels: Option<Arc<Labels>>,
+}
+
+/// Why a run gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    /// The model cannot take inputs of these shapes: the caller's fault.
+    #[error("the model does not run on inputs of these shapes: {0}")]
+    Shapes(String),
+    /// The model failed on these values.
+    #[error("the model failed: {0}")]
+    Model(String),
+}
+
+impl OnnxModel {
+    /// Reads, checks and plans the file. `log` receives what is worth telling the operator.
+    pub fn load(path: &Path, log: &dyn Fn(&str)) -> Result<Arc<Self>, LoadError> {
+        let shown = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let mut proto = file::read(path)?;
+        let findings = check::check(&proto);
+        if !findings.unsupported.is_empty() {
+            return Err(check::refusal(&shown, findings));
+        }
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let Some(folder) = folder.to_str() else {
+            return Err(LoadError::new(format!("the path of '{shown}' is not UTF-8; move the data folder")));
+        };
+        let graph = proto.graph.get_or_insert_default();
+        let inputs = spec::inputs(graph);
+        let declared = spec::outputs(graph);
+        let zipped = ml::zipped_outputs(graph);
+        let cannot = |e: TractError| {
+            let message = format!("the built-in engine cannot plan '{shown}': {}", brief(&e));
+            LoadError::with_details(message, format!("{e:#}"))
+        };
+        let parsed = deep(|| support::reader().parse(&proto, Some(folder))).map_err(cannot)?;
+        if !parsed.unresolved_inputs.is_empty() {
+            let names = parsed.unresolved_inputs.join("', '");
+            return Err(LoadError::new(format!("'{shown}' uses values that nothing computes: '{names}'; export it again")));
+        }
+        drop(proto);
+        let planner = Planner::new(parsed.model, inputs.clone());
+        let (symbolic, plan) = match planner.symbolic() {
+            Ok(plan) => (Some(plan.clone()), plan),
+            Err(why) => {
+                let shapes = inputs.iter().map(|i| i.sample_shape(1)).collect();
+                let plan = planner.concrete(&shapes).map_err(|e| {
+                    let mut error = cannot(e);
+                    error.details.push_str(&format!("\nwith open sizes: {why:#}"));
+                    error
+                })?;
+                log(&format!("'{shown}' is planned anew for every input shape, the last few kept ({})", brief(&why)));
+                (None, plan)
+            }
+        };
+        let outputs = outputs(&plan, declared, zipped).map_err(cannot)?;
+        Ok(Arc::new(Self { inputs, outputs, planner, symbolic }))
+    }
+
+    pub fn signature(&self) -> Signature {
+        Signature {
+            inputs: self.inputs.iter().map(Spec::to_tensor_spec).collect(),
+            outputs: self.outputs.iter().map(|o| o.spec.to_tensor_spec()).collect(),
+        }
+    }
+
+    /// Zeros (empty strings) with `open` in place of every open dimension.
+    pub fn zeros(&self, open: usize) -> TractResult<TVec<TValue>> {
+        self.inputs.iter().map(|i| zeros(i.datatype, &i.sample_shape(open)).map(TValue::from)).collect()
+    }
+}
+
+/// A tensor of zeros, `false` or empty strings.
+pub fn zeros(datatype: Datatype, shape: &[usize]) -> TractResult<Tensor> {
+    if datatype == Datatype::Bytes {
+        return Ok(tract_ndarray::ArrayD::from_elem(tract_ndarray::IxDyn(shape), String::new()).into());
+    }
+    Tensor::zero_dt(datatype.datum(), shape)
+}
+
+fn outputs(
+    plan: &Plan,
+    declared: Vec<(String, Option<Spec>)>,
+    mut zipped: BTreeMap<String, Labels>,
+) -> TractResult<Vec<Output>> {
+    let mut outputs = Vec::new();
+    for (index, (name, spec)) in declared.into_iter().enumerate() {
+        let fact = plan.model().output_fact(index)?;
+        let found: Vec<i64> = fact.shape.iter().map(|d| d.to_i64().unwrap_or(-1)).collect();
+        let labels = zipped.remove(&name).map(Arc::new);
+        let datatype = Datatype::from_datum(fact.datum_type)
+            .ok_or_else(|| tract_onnx::tract_hir::internal::format_err!("output '{name}' has type {:?}, which cannot be given out", fact.datum_type))?;
+        let spec = match spec {
+            Some(spec) => spec,
+            None => Spec { name, datatype, dim_names: vec![String::new(); found.len()], shape: Some(found.clone()) },
+        };
+        let spec = if spec.shape.is_some() { spec } else { Spec { shape: Some(found), ..spec } };
+        outputs.push(Output { spec, labels });
+    }
+    Ok(outputs)
+}
+
+/// The running state of one instance.
+pub struct Session {
+    model: Arc<OnnxModel>,
+    symbolic: Option<TypedSimpleState>,
+    /// States of concrete plans, most recently used last.
+    concrete: Vec<(Shapes, TypedSimpleState)>,
+}
+
+/// States kept by a session for models that need a plan per shape.
+const STATES: usize = 4;
+
+impl Session {
+    pub fn new(model: Arc<OnnxModel>) -> Result<Self, RunError> {
+        let symbolic = model.symbolic.as_ref().map(TypedSimplePlan::spawn).transpose().map_err(failed)?;
+        Ok(Self { model, symbolic, concrete: Vec::new() })
+    }
+
+    pub fn model(&self) -> &Arc<OnnxModel> {
+        &self.model
+    }
+
+    /// Runs the model. `inputs` are in the order of the model's, their types and shapes already checked.
+    ///
+    /// # Errors
+    /// `Shapes` when no plan can be made for the shapes, `Model` when the run itself fails. The session stays usable.
+    pub fn run(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {
+        let outputs = match &mut self.symbolic {
+            None => self.run_concrete(inputs)?,
+            Some(state) => match state.run(inputs.clone()) {
+                Ok(outputs) => outputs,
+                Err(error) => {
+                    // A failed run leaves values behind in the state: start from a new one.
+                    let mut fresh = TypedSimplePlan::spawn(state.plan()).map_err(failed)?;
+                    // Inputs that clash with the symbols (two inputs of different length along the assumed batch) may
+                    // still be legal for the model: a plan of their own tells.
+                    let clash = fresh.set_inputs(inputs.clone()).is_err();
+                    *state = TypedSimplePlan::spawn(state.plan()).map_err(failed)?;
+                    if !clash {
+                        return Err(failed(error));
+                    }
+                    self.run_concrete(inputs)?
+                }
+            },
+        };
+        outputs.into_iter().zip(&self.model.outputs).map(|(value, output)| as_declared(value, output.spec.datatype)).collect()
+    }
+
+    fn run_concrete(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {
+        let shapes: Shapes = inputs.iter().map(|t| t.shape().to_vec()).collect();
+        let (shapes, mut state) = match self.concrete.iter().position(|(s, _)| *s == shapes) {
+            Some(at) => self.concrete.remove(at),
+            None => {
+                let plan = self.model.planner.concrete(&shapes).map_err(|e| RunError::Shapes(brief(&e)))?;
+                (shapes, TypedSimplePlan::spawn(&plan).map_err(failed)?)
+            }
+        };
+        let outputs = state.run(inputs).map_err(failed)?;
+        if self.concrete.len() >= STATES {
+            self.concrete.remove(0);
+        }
+        self.concrete.push((shapes, state));
+        Ok(outputs)
+    }
+}
+
+fn failed(error: TractError) -> RunError {
+    RunError::Model(brief(&error))
+}
+
+/// tract computes sizes in a type of its own; the file's declared type is what callers see.
+fn as_declared(value: TValue, datatype: Datatype) -> Result<TValue, RunError> {
+    let wanted = datatype.datum();
+    if value.datum_type() == wanted {
+        return Ok(value);
+    }
+    let tensor: &Tensor = &value;
+    let cast = tensor.cast_to_dt(wanted).map_err(failed)?.into_owned();
+    Ok(cast.into())
+}

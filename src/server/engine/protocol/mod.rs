@@ -1,0 +1,3 @@
+//! The request forms of a served ONNX model.
+
+pub mod nested;
