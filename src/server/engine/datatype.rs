@@ -279,19 +279,58 @@ macro_rules! with_element {
     ($datatype:expr, $t:ident => $body:expr) => {{
         use $crate::server::engine::datatype::Datatype as ElementType;
         match $datatype {
-            ElementType::Bool => { type $t = bool; $body }
-            ElementType::U8 => { type $t = u8; $body }
-            ElementType::U16 => { type $t = u16; $body }
-            ElementType::U32 => { type $t = u32; $body }
-            ElementType::U64 => { type $t = u64; $body }
-            ElementType::I8 => { type $t = i8; $body }
-            ElementType::I16 => { type $t = i16; $body }
-            ElementType::I32 => { type $t = i32; $body }
-            ElementType::I64 => { type $t = i64; $body }
-            ElementType::F16 => { type $t = tract_onnx::prelude::f16; $body }
-            ElementType::F32 => { type $t = f32; $body }
-            ElementType::F64 => { type $t = f64; $body }
-            ElementType::Bytes => { type $t = String; $body }
+            ElementType::Bool => {
+                type $t = bool;
+                $body
+            }
+            ElementType::U8 => {
+                type $t = u8;
+                $body
+            }
+            ElementType::U16 => {
+                type $t = u16;
+                $body
+            }
+            ElementType::U32 => {
+                type $t = u32;
+                $body
+            }
+            ElementType::U64 => {
+                type $t = u64;
+                $body
+            }
+            ElementType::I8 => {
+                type $t = i8;
+                $body
+            }
+            ElementType::I16 => {
+                type $t = i16;
+                $body
+            }
+            ElementType::I32 => {
+                type $t = i32;
+                $body
+            }
+            ElementType::I64 => {
+                type $t = i64;
+                $body
+            }
+            ElementType::F16 => {
+                type $t = tract_onnx::prelude::f16;
+                $body
+            }
+            ElementType::F32 => {
+                type $t = f32;
+                $body
+            }
+            ElementType::F64 => {
+                type $t = f64;
+                $body
+            }
+            ElementType::Bytes => {
+                type $t = String;
+                $body
+            }
         }
     }};
 }

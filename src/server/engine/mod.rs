@@ -1,9 +1,15 @@
 //! What answers a scoring request: a loaded model behind one interface, whatever runs it.
 
 mod datatype;
+mod load;
 mod ml;
+mod mlmodel;
 mod onnx;
 mod protocol;
+mod sample;
+mod servable;
+mod source;
+mod swagger;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-
 use serde_json::Value;
 
 use crate::resources::{ModelReport, OperatorUse, Signature};
@@ -105,11 +110,10 @@ pub struct ModelSource {
 ///
 /// Recurses deeply on deep graphs: call it on a thread with a large stack (64 MiB).
 pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
-    log(&format!("reading {}", source.path.display()));
-    Err(LoadError::new(format!("'{}' cannot be served", source.path.display())))
+    load::load(source, log)
 }
 
 /// What can be said about the model at `path` without serving it: signature, operators, and which of them do not run.
 pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> {
-    Err(LoadError::new(format!("'{}' ({model_type}) cannot be read", path.display())))
+    load::inspect(path, model_type)
 }

@@ -76,7 +76,9 @@ impl Values {
             DataType::Int64 => Self::Ints(raw_values(raw, i64::from_le_bytes)?),
             DataType::Int32 if !raw.is_empty() => Self::Ints(raw_values(raw, |b| i64::from(i32::from_le_bytes(b)))?),
             DataType::Int16 if !raw.is_empty() => Self::Ints(raw_values(raw, |b| i64::from(i16::from_le_bytes(b)))?),
-            DataType::Uint8 | DataType::Bool if !raw.is_empty() => Self::Ints(raw.iter().map(|b| i64::from(*b)).collect()),
+            DataType::Uint8 | DataType::Bool if !raw.is_empty() => {
+                Self::Ints(raw.iter().map(|b| i64::from(*b)).collect())
+            }
             DataType::Int32 | DataType::Int16 | DataType::Uint8 | DataType::Int8 | DataType::Bool if raw.is_empty() => {
                 Self::Ints(proto.int32_data.iter().map(|i| i64::from(*i)).collect())
             }

@@ -78,7 +78,9 @@ impl Kernel for LabelEncoder {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let output = match (&self.values, &self.otherwise) {
             (Values::Ints(values), Values::Ints(other)) => self.map(inputs[0], values, other.first().unwrap_or(&-1))?,
-            (Values::Floats(values), Values::Floats(other)) => self.map(inputs[0], values, other.first().unwrap_or(&-0.0))?,
+            (Values::Floats(values), Values::Floats(other)) => {
+                self.map(inputs[0], values, other.first().unwrap_or(&-0.0))?
+            }
             (Values::Strings(values), Values::Strings(other)) => {
                 self.map(inputs[0], values, other.first().unwrap_or(&"_Unused".to_owned()))?
             }
@@ -118,7 +120,9 @@ pub fn label_encoder(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
     let otherwise = match (&values, attrs::tensor(node, "default_tensor")?) {
         (_, Some(given)) => given,
         (Values::Ints(_), None) => Values::Ints(vec![attrs::int(node, "default_int64").unwrap_or(-1)]),
-        (Values::Floats(_), None) => Values::Floats(vec![f64::from(attrs::float(node, "default_float").unwrap_or(-0.0))]),
+        (Values::Floats(_), None) => {
+            Values::Floats(vec![f64::from(attrs::float(node, "default_float").unwrap_or(-0.0))])
+        }
         (Values::Strings(_), None) => {
             Values::Strings(vec![attrs::text(node, "default_string")?.unwrap_or_else(|| "_Unused".to_owned())])
         }
@@ -154,7 +158,8 @@ impl Kernel for BothWays {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let input = inputs[0];
         if input.datum_type() == String::datum_type() {
-            let numbers = slice::<String>(input)?.iter().map(|s| self.by_text.get(s).copied().unwrap_or(self.default_number));
+            let numbers =
+                slice::<String>(input)?.iter().map(|s| self.by_text.get(s).copied().unwrap_or(self.default_number));
             return Ok(tvec![tensor_of(input.shape(), numbers.collect::<Vec<i64>>())?]);
         }
         let text = |n: &i64| self.by_number.get(n).map_or(&self.default_text, |i| &self.texts[*i]).clone();

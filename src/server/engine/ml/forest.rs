@@ -118,7 +118,10 @@ impl<F: Number> Forest<F> {
         let mut starts = vec![0];
         let mut weights = Vec::new();
         for leaf in leaves {
-            ensure!(leaf.iter().all(|w| (w.target as usize) < targets), "a leaf's weight goes to a target that is not there");
+            ensure!(
+                leaf.iter().all(|w| (w.target as usize) < targets),
+                "a leaf's weight goes to a target that is not there"
+            );
             weights.extend(leaf);
             starts.push(u32::try_from(weights.len())?);
         }
@@ -249,9 +252,16 @@ pub fn from_lines(lines: &[Line], weights: &[(i64, i64, i64, f64)], targets: usi
         let count = if line.mode.is_some() { &mut inner } else { &mut leaves };
         let branch = if line.mode.is_some() { Branch::node(*count)? } else { Branch::leaf(*count)? };
         *count += 1;
-        ensure!(branches.insert((line.tree, line.id), branch).is_none(), "tree {} has two nodes {}", line.tree, line.id);
+        ensure!(
+            branches.insert((line.tree, line.id), branch).is_none(),
+            "tree {} has two nodes {}",
+            line.tree,
+            line.id
+        );
     }
-    let find = |tree: i64, id: i64| branches.get(&(tree, id)).copied().with_context(|| format!("tree {tree} has no node {id}"));
+    let find = |tree: i64, id: i64| {
+        branches.get(&(tree, id)).copied().with_context(|| format!("tree {tree} has no node {id}"))
+    };
     let mut nodes = Vec::with_capacity(inner);
     for line in lines {
         if let Some(mode) = line.mode {

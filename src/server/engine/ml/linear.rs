@@ -101,10 +101,7 @@ impl Kernel for Classifier {
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         let rows = rows_of(only(inputs)?)?;
-        Ok(tvec![
-            (self.labels.datum(), tvec![rows.clone()]),
-            (f32::datum_type(), tvec![rows, self.columns().to_dim()])
-        ])
+        Ok(tvec![(self.labels.datum(), tvec![rows.clone()]), (f32::datum_type(), tvec![rows, self.columns().to_dim()])])
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
@@ -127,6 +124,10 @@ pub fn classifier(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
     let labels = Labels::read(node, "classlabels_ints", "classlabels_strings")?;
     let intercepts = attrs::floats(node, "intercepts").len();
     let targets = if intercepts > 0 { intercepts } else { labels.len() };
-    ensure!(targets == labels.len() || (targets == 1 && labels.len() == 2), "{targets} scores for {} classes", labels.len());
+    ensure!(
+        targets == labels.len() || (targets == 1 && labels.len() == 2),
+        "{targets} scores for {} classes",
+        labels.len()
+    );
     Ok(Arc::new(Classifier { linear: Linear::read(node, targets)?, labels, post: PostTransform::read(node)? }))
 }

@@ -22,7 +22,11 @@ impl Kernel for Scaler {
         let shape = inputs[0].shape();
         let columns = shape.last().copied().unwrap_or(1);
         for (name, values) in [("offset", &self.offset), ("scale", &self.scale)] {
-            ensure!(matches!(values.len(), 0 | 1) || values.len() == columns, "{name} has {} entries, given {columns} features", values.len());
+            ensure!(
+                matches!(values.len(), 0 | 1) || values.len() == columns,
+                "{name} has {} entries, given {columns} features",
+                values.len()
+            );
         }
         let pick = |values: &[f32], column: usize, otherwise: f64| match values {
             [] => otherwise,
@@ -93,10 +97,15 @@ enum Imputer {
 impl Imputer {
     fn fill<T: Datum + Copy>(input: &Tensor, values: &[T], gone: impl Fn(T) -> bool) -> TractResult<Tensor> {
         let columns = input.shape().last().copied().unwrap_or(1);
-        ensure!(values.len() == 1 || values.len() == columns, "{} imputed values, given {columns} features", values.len());
-        let filled = slice::<T>(input)?.iter().enumerate().map(|(i, x)| {
-            if gone(*x) { values[if values.len() == 1 { 0 } else { i % columns }] } else { *x }
-        });
+        ensure!(
+            values.len() == 1 || values.len() == columns,
+            "{} imputed values, given {columns} features",
+            values.len()
+        );
+        let filled = slice::<T>(input)?
+            .iter()
+            .enumerate()
+            .map(|(i, x)| if gone(*x) { values[if values.len() == 1 { 0 } else { i % columns }] } else { *x });
         tensor_of(input.shape(), filled.collect())
     }
 }
@@ -135,7 +144,10 @@ pub fn imputer(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
         return Ok(Arc::new(Imputer::Floats { values: floats.to_vec(), replaced }));
     }
     ensure!(!ints.is_empty(), "there are no imputed values");
-    Ok(Arc::new(Imputer::Ints { values: ints.to_vec(), replaced: attrs::int(node, "replaced_value_int64").unwrap_or(0) }))
+    Ok(Arc::new(Imputer::Ints {
+        values: ints.to_vec(),
+        replaced: attrs::int(node, "replaced_value_int64").unwrap_or(0),
+    }))
 }
 
 /// 1 above the threshold, else 0; keeps its input's type.
@@ -164,7 +176,12 @@ struct FeatureVectorizer(Vec<usize>);
 
 impl Kernel for FeatureVectorizer {
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
-        ensure!(inputs.len() == self.0.len(), "inputdimensions has {} entries for {} inputs", self.0.len(), inputs.len());
+        ensure!(
+            inputs.len() == self.0.len(),
+            "inputdimensions has {} entries for {} inputs",
+            self.0.len(),
+            inputs.len()
+        );
         let rows = match only(inputs)?.1.len() {
             // Here a vector is a column, not a row.
             1 => inputs[0].1[0].clone(),
@@ -220,7 +237,10 @@ impl Kernel for ArrayFeatureExtractor {
         let (input, mut shape) = (inputs[0], inputs[0].shape().to_vec());
         let columns = *shape.last().context("a single value has no features to choose from")?;
         let inside = |p: &i64| usize::try_from(*p).ok().filter(|p| *p < columns);
-        let picked: Vec<usize> = positions.iter().map(|p| inside(p).with_context(|| format!("position {p} of {columns}"))).collect::<TractResult<_>>()?;
+        let picked: Vec<usize> = positions
+            .iter()
+            .map(|p| inside(p).with_context(|| format!("position {p} of {columns}")))
+            .collect::<TractResult<_>>()?;
         if shape.len() == 1 {
             shape.insert(0, 1);
         }

@@ -241,10 +241,7 @@ impl Kernel for Classifier {
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         let rows = rows_of(only(inputs)?)?;
-        Ok(tvec![
-            (self.labels.datum(), tvec![rows.clone()]),
-            (f32::datum_type(), tvec![rows, self.columns().to_dim()])
-        ])
+        Ok(tvec![(self.labels.datum(), tvec![rows.clone()]), (f32::datum_type(), tvec![rows, self.columns().to_dim()])])
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
@@ -278,15 +275,34 @@ pub fn classifier(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
     let pairs = classes * (classes - 1) / 2;
     let vectors = if count > 0 { wide(attrs::floats(node, "support_vectors")) } else { vec![] };
     let features = if count > 0 {
-        ensure!(starts.len() == classes + 1, "vectors_per_class has {} entries for {classes} classes", starts.len() - 1);
-        ensure!(!vectors.is_empty() && vectors.len().is_multiple_of(count), "{} numbers for {count} support vectors", vectors.len());
-        ensure!(coefficients.len() == (classes - 1) * count, "{} coefficients for {count} support vectors", coefficients.len());
+        ensure!(
+            starts.len() == classes + 1,
+            "vectors_per_class has {} entries for {classes} classes",
+            starts.len() - 1
+        );
+        ensure!(
+            !vectors.is_empty() && vectors.len().is_multiple_of(count),
+            "{} numbers for {count} support vectors",
+            vectors.len()
+        );
+        ensure!(
+            coefficients.len() == (classes - 1) * count,
+            "{} coefficients for {count} support vectors",
+            coefficients.len()
+        );
         ensure!(rho.len() >= pairs, "{} values of rho for {pairs} pairs of classes", rho.len());
-        ensure!(prob_a.is_empty() || (prob_a.len() >= pairs && prob_b.len() >= pairs), "prob_a and prob_b are too short");
+        ensure!(
+            prob_a.is_empty() || (prob_a.len() >= pairs && prob_b.len() >= pairs),
+            "prob_a and prob_b are too short"
+        );
         vectors.len() / count
     } else {
         function.shape = Shape::Linear;
-        ensure!(!rho.is_empty() && coefficients.len().is_multiple_of(classes), "{} coefficients for {classes} classes", coefficients.len());
+        ensure!(
+            !rho.is_empty() && coefficients.len().is_multiple_of(classes),
+            "{} coefficients for {classes} classes",
+            coefficients.len()
+        );
         coefficients.len() / classes
     };
     ensure!(features > 0, "there are no coefficients");

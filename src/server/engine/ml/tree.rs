@@ -65,7 +65,12 @@ fn lines(node: &NodeProto) -> TractResult<(Vec<Line>, bool)> {
     };
     let (ids, features) = (column("nodes_nodeids")?, column("nodes_featureids")?);
     let (yes, no) = (column("nodes_truenodeids")?, column("nodes_falsenodeids")?);
-    ensure!(thresholds.len() == trees.len(), "nodes_values has {} entries, nodes_treeids {}", thresholds.len(), trees.len());
+    ensure!(
+        thresholds.len() == trees.len(),
+        "nodes_values has {} entries, nodes_treeids {}",
+        thresholds.len(),
+        trees.len()
+    );
     ensure!(modes.len() == trees.len(), "nodes_modes has {} entries, nodes_treeids {}", modes.len(), trees.len());
     let mode = |name: &str| {
         Ok(Some(match name {
@@ -202,10 +207,7 @@ impl Kernel for Classifier {
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         let rows = rows_of(only(inputs)?)?;
-        Ok(tvec![
-            (self.labels.datum(), tvec![rows.clone()]),
-            (f32::datum_type(), tvec![rows, self.columns().to_dim()])
-        ])
+        Ok(tvec![(self.labels.datum(), tvec![rows.clone()]), (f32::datum_type(), tvec![rows, self.columns().to_dim()])])
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
@@ -284,10 +286,18 @@ pub fn ensemble_v5(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
     let missing = attrs::ints(node, "nodes_missing_value_tracks_true");
     let column = |name: &str| -> TractResult<&[i64]> {
         let values = attrs::ints(node, name);
-        ensure!(values.len() == features.len(), "{name} has {} entries, nodes_featureids {}", values.len(), features.len());
+        ensure!(
+            values.len() == features.len(),
+            "{name} has {} entries, nodes_featureids {}",
+            values.len(),
+            features.len()
+        );
         Ok(values)
     };
-    ensure!(splits.len() == features.len() && modes.len() == features.len(), "nodes_splits, nodes_modes and nodes_featureids differ in length");
+    ensure!(
+        splits.len() == features.len() && modes.len() == features.len(),
+        "nodes_splits, nodes_modes and nodes_featureids differ in length"
+    );
     let (yes, yes_leaf) = (column("nodes_truenodeids")?, column("nodes_trueleafs")?);
     let (no, no_leaf) = (column("nodes_falsenodeids")?, column("nodes_falseleafs")?);
     let branch = |index: i64, leaf: i64| {

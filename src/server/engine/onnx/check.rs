@@ -1,6 +1,6 @@
 //! A walk over a graph and its subgraphs before tract sees it: what it uses, and everything of it that cannot run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, type_proto};
 
@@ -64,7 +64,11 @@ impl<'a> Walk<'a> {
                 if t.elem_type == 0 || Datatype::from_onnx(t.elem_type).is_some() {
                     return;
                 }
-                format!("{role} '{}' has element type {}, which cannot be served; cast it inside the model", value.name, type_name(t.elem_type))
+                format!(
+                    "{role} '{}' has element type {}, which cannot be served; cast it inside the model",
+                    value.name,
+                    type_name(t.elem_type)
+                )
             }
             None if role == "output" => return,
             _ => format!("{role} '{}' is not a tensor (a sequence, map or optional); export with tensors", value.name),
@@ -93,7 +97,12 @@ impl<'a> Walk<'a> {
         }
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map(|v| v.name.clone()).unwrap_or_default();
-            self.refuse("", "(sparse constant)", &name, "sparse weights cannot be served; store them densely".to_owned());
+            self.refuse(
+                "",
+                "(sparse constant)",
+                &name,
+                "sparse weights cannot be served; store them densely".to_owned(),
+            );
         }
         for node in &graph.node {
             self.node(node, depth);
@@ -103,15 +112,12 @@ impl<'a> Walk<'a> {
     fn node(&mut self, node: &'a NodeProto, depth: usize) {
         let domain = support::domain(&node.domain);
         let first = name_of(node);
-        let entry = self
-            .operators
-            .entry((domain.to_owned(), node.op_type.clone()))
-            .or_insert_with(|| OperatorUse {
-                operator: node.op_type.clone(),
-                domain: domain.to_owned(),
-                first_node: first.clone(),
-                ..Default::default()
-            });
+        let entry = self.operators.entry((domain.to_owned(), node.op_type.clone())).or_insert_with(|| OperatorUse {
+            operator: node.op_type.clone(),
+            domain: domain.to_owned(),
+            first_node: first.clone(),
+            ..Default::default()
+        });
         entry.count += 1;
         let opset = self.opsets.get(domain).copied().unwrap_or(1);
         if self.local.contains(&(domain, node.op_type.as_str())) {
@@ -137,7 +143,11 @@ impl<'a> Walk<'a> {
     }
 
     fn refuse(&mut self, domain: &str, operator: &str, node: &str, reason: String) {
-        let key = (domain.to_owned(), operator.to_owned(), if operator == "(type)" { node.to_owned() } else { reason.clone() });
+        let key = (
+            domain.to_owned(),
+            operator.to_owned(),
+            if operator == "(type)" { node.to_owned() } else { reason.clone() },
+        );
         let entry = self.unsupported.entry(key).or_insert_with(|| OperatorUse {
             operator: operator.to_owned(),
             domain: domain.to_owned(),
@@ -179,4 +189,11 @@ pub fn refusal(file: &str, findings: Findings) -> LoadError {
         ));
     }
     LoadError { unsupported: findings.unsupported, ..LoadError::new(message) }
+}
+
+/// Names of the files beside the model that hold weights.
+pub fn external_files(model: &ModelProto) -> BTreeSet<String> {
+    let tensors = model.graph.iter().flat_map(|g| &g.initializer);
+    let entries = tensors.flat_map(|t| &t.external_data).filter(|e| e.key == "location");
+    entries.map(|e| e.value.clone()).collect()
 }

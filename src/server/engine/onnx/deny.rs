@@ -11,7 +11,9 @@ pub fn reason(node: &NodeProto, opset: i64) -> Option<&'static str> {
         "LSTM" | "GRU" | "RNN" if text(node, "direction") == Some("reverse") => Some(
             "the built-in engine computes direction=reverse wrongly; reverse the sequence in front of and behind a forward layer",
         ),
-        "BitShift" => Some("the built-in engine shifts wrongly when the shift is not below the width; multiply or divide by powers of two"),
+        "BitShift" => Some(
+            "the built-in engine shifts wrongly when the shift is not below the width; multiply or divide by powers of two",
+        ),
         "SpaceToDepth" if text(node, "mode") == Some("CRD") => {
             Some("the built-in engine computes mode=CRD wrongly; use DCR or Reshape and Transpose")
         }

@@ -13,20 +13,30 @@ use crate::server::engine::LoadError;
 pub fn read(path: &Path) -> Result<ModelProto, LoadError> {
     let shown = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let length = std::fs::metadata(path)
-        .map_err(|e| LoadError::new(format!("cannot read '{}': {e}; check that the file is in the registered model", path.display())))?
+        .map_err(|e| {
+            LoadError::new(format!(
+                "cannot read '{}': {e}; check that the file is in the registered model",
+                path.display()
+            ))
+        })?
         .len();
     if length == 0 {
         return Err(LoadError::new(format!("'{shown}' is empty; register the model again with its file")));
     }
-    let model = deep(|| support::reader().proto_model_for_path(path))
-        .map_err(|e| LoadError::with_details(format!("'{shown}' is not an ONNX file, or it is damaged; export it again"), e))?;
+    let model = deep(|| support::reader().proto_model_for_path(path)).map_err(|e| {
+        LoadError::with_details(format!("'{shown}' is not an ONNX file, or it is damaged; export it again"), e)
+    })?;
     let Some(graph) = &model.graph else {
-        return Err(LoadError::new(format!("'{shown}' holds no ONNX graph; it may be another kind of file with that ending")));
+        return Err(LoadError::new(format!(
+            "'{shown}' holds no ONNX graph; it may be another kind of file with that ending"
+        )));
     };
     if graph.output.is_empty() {
         return Err(LoadError::new(format!("the graph in '{shown}' has no outputs; export it again")));
     }
-    if let Some(problem) = duplicate(model.graph.as_ref().map(|g| g.input.iter().map(|i| i.name.as_str()).collect()).unwrap_or_default()) {
+    if let Some(problem) =
+        duplicate(model.graph.as_ref().map(|g| g.input.iter().map(|i| i.name.as_str()).collect()).unwrap_or_default())
+    {
         return Err(LoadError::new(format!("'{shown}' names two inputs '{problem}'; export it again")));
     }
     Ok(model)

@@ -65,7 +65,9 @@ impl OnnxModel {
         let parsed = deep(|| support::reader().parse(&proto, Some(folder))).map_err(cannot)?;
         if !parsed.unresolved_inputs.is_empty() {
             let names = parsed.unresolved_inputs.join("', '");
-            return Err(LoadError::new(format!("'{shown}' uses values that nothing computes: '{names}'; export it again")));
+            return Err(LoadError::new(format!(
+                "'{shown}' uses values that nothing computes: '{names}'; export it again"
+            )));
         }
         drop(proto);
         let planner = Planner::new(parsed.model, inputs.clone());
@@ -117,8 +119,12 @@ fn outputs(
         let fact = plan.model().output_fact(index)?;
         let found: Vec<i64> = fact.shape.iter().map(|d| d.to_i64().unwrap_or(-1)).collect();
         let labels = zipped.remove(&name).map(Arc::new);
-        let datatype = Datatype::from_datum(fact.datum_type)
-            .ok_or_else(|| tract_onnx::tract_hir::internal::format_err!("output '{name}' has type {:?}, which cannot be given out", fact.datum_type))?;
+        let datatype = Datatype::from_datum(fact.datum_type).ok_or_else(|| {
+            tract_onnx::tract_hir::internal::format_err!(
+                "output '{name}' has type {:?}, which cannot be given out",
+                fact.datum_type
+            )
+        })?;
         let spec = match spec {
             Some(spec) => spec,
             None => Spec { name, datatype, dim_names: vec![String::new(); found.len()], shape: Some(found.clone()) },
@@ -173,7 +179,11 @@ impl Session {
                 }
             },
         };
-        outputs.into_iter().zip(&self.model.outputs).map(|(value, output)| as_declared(value, output.spec.datatype)).collect()
+        outputs
+            .into_iter()
+            .zip(&self.model.outputs)
+            .map(|(value, output)| as_declared(value, output.spec.datatype))
+            .collect()
     }
 
     fn run_concrete(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::internal::{InferenceFact, InferenceModel, TractError, format_err};
 use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::{InferenceFact, InferenceModel, TractError, format_err};
 
 use super::spec::Spec;
 

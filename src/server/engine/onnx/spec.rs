@@ -22,8 +22,12 @@ pub struct Spec {
 impl Spec {
     fn from_proto(value: &ValueInfoProto) -> Option<Self> {
         let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
-        let mut spec =
-            Self { name: value.name.clone(), datatype: Datatype::from_onnx(tensor.elem_type)?, shape: None, dim_names: vec![] };
+        let mut spec = Self {
+            name: value.name.clone(),
+            datatype: Datatype::from_onnx(tensor.elem_type)?,
+            shape: None,
+            dim_names: vec![],
+        };
         if let Some(shape) = &tensor.shape {
             let dims = shape.dim.iter().map(|d| match &d.value {
                 Some(Dimension::DimValue(size)) if *size >= 0 => (*size, String::new()),

@@ -82,7 +82,9 @@ pub fn hint(domain: &str, operator: &str) -> &'static str {
         ("", "StringNormalizer" | "StringConcat" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer") => {
             "do the text processing in front of the model"
         }
-        ("", "Gradient" | "Momentum" | "Adam" | "Adagrad") => "export the model for inference, without training operators",
+        ("", "Gradient" | "Momentum" | "Adam" | "Adagrad") => {
+            "export the model for inference, without training operators"
+        }
         ("", _) => "export with an older opset or rewrite the layer with simpler operators",
         ("ai.onnx.ml", "DictVectorizer" | "CastMap") => "export with tensor inputs in place of maps",
         ("ai.onnx.ml", _) => "convert with the option black_op naming this operator, or use a scoring script",

@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn ragged_lists_are_refused_wherever_they_break() {
-        for text in ["[[1,2],[3]]", "[[1],2]", "[1,[2]]", "[[],[1]]", "[[1],[]]", "[[[1]],[2]]", "[[],1]", "[[[]],[1]]"] {
+        for text in ["[[1,2],[3]]", "[[1],2]", "[1,[2]]", "[[],[1]]", "[[1],[]]", "[[[1]],[2]]", "[[],1]", "[[[]],[1]]"]
+        {
             let error = read(Datatype::F32, text).unwrap_err();
             assert!(error.contains("ragged"), "{text}: {error}");
         }

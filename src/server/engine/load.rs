@@ -1,0 +1,166 @@
+//! Loading a staged model for serving, and reporting on one without serving it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::mlmodel::Inputs;
+use super::onnx::model::OnnxModel;
+use super::onnx::{check, file, spec};
+use super::protocol::score::Dialect;
+use super::servable::{Named, OnnxServable};
+use super::source::{self, Found, Layout};
+use super::{Instance, LoadError, ModelSource, ScoreRequest, Servable, sample};
+use crate::resources::ModelReport;
+
+/// Sizes tried for open dimensions until a run on zeros succeeds.
+const OPEN_SIZES: [usize; 4] = [1, 2, 8, 32];
+
+/// See [`super::load`].
+pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
+    let (found, dialect, columns) = match source::find(source)? {
+        Layout::Onnx(found) => (vec![found], Some(Dialect::Custom), Inputs::Unknown),
+        Layout::Triton(found) => (found, None, Inputs::Unknown),
+        Layout::Mlflow(found, model) => {
+            let inputs = model.inputs();
+            (vec![found], Some(Dialect::Mlflow { tensors: inputs == Inputs::Tensors }), inputs)
+        }
+    };
+    let mut models = Vec::with_capacity(found.len());
+    for Found { name, version, file } in &found {
+        log(&format!("loading {} as model '{name}', version {version}", shown(file, source)));
+        let model = OnnxModel::load(file, log)?;
+        let list = |specs: Vec<String>| specs.join(", ");
+        log(&format!(
+            "inputs {}; outputs {}",
+            list(model.inputs.iter().map(ToString::to_string).collect()),
+            list(model.outputs.iter().map(|o| o.spec.to_string()).collect())
+        ));
+        models.push(Named { name: name.clone(), version: version.clone(), model });
+    }
+    let servable = Arc::new(OnnxServable { models, dialect, sample: None });
+    let mut instance = servable.clone().instance()?;
+    let mut chosen = None;
+    for (index, found) in found.iter().enumerate() {
+        let sample = trial(&servable, index, &mut *instance, found, &columns, log)?;
+        chosen = chosen.or(sample);
+    }
+    drop(instance);
+    let servable = Arc::try_unwrap(servable).map_err(|_| LoadError::new("an instance outlived its trial run"))?;
+    Ok(Arc::new(OnnxServable { sample: chosen, ..servable }))
+}
+
+fn shown(file: &Path, source: &ModelSource) -> String {
+    file.strip_prefix(&source.path).ok().filter(|p| !p.as_os_str().is_empty()).map_or_else(
+        || format!("'{}'", file.file_name().unwrap_or(file.as_os_str()).to_string_lossy()),
+        |p| format!("'{}'", p.display()),
+    )
+}
+
+/// Runs one request: the author's sample, which must succeed, or zeros, which must where all sizes are declared.
+fn trial(
+    servable: &OnnxServable,
+    index: usize,
+    instance: &mut dyn Instance,
+    found: &Found,
+    columns: &Inputs,
+    log: &dyn Fn(&str),
+) -> Result<Option<ScoreRequest>, LoadError> {
+    let Named { name, model, .. } = &servable.models[index];
+    let path = match servable.dialect {
+        Some(_) => "/score".to_owned(),
+        None => format!("/v2/models/{name}/infer"),
+    };
+    if let Some((file, body)) = sample::beside(&found.file) {
+        let request = OnnxServable::request(path, body);
+        run(instance, &request).map_err(|why| {
+            LoadError::new(format!(
+                "the model does not answer the sample request in '{file}': {why}; correct the file or the model"
+            ))
+        })?;
+        log(&format!("the sample request in '{file}' is answered"));
+        return Ok(Some(request));
+    }
+    let declared = model.inputs.iter().all(spec::Spec::is_static);
+    let mut last = String::new();
+    for open in OPEN_SIZES {
+        let body = match servable.dialect {
+            Some(_) => sample::of_zeros(model, columns, open),
+            None => sample::of_zeros_v2(model, open),
+        };
+        let Some(body) = body else { return Ok(None) };
+        let request = OnnxServable::request(path.clone(), body);
+        match run(instance, &request) {
+            Ok(()) => return Ok(Some(request)),
+            Err(why) if declared => {
+                return Err(LoadError::new(format!("the model fails on zeros of its declared shape: {why}")));
+            }
+            Err(why) => last = why,
+        }
+    }
+    log(&format!(
+        "no trial run: the model refuses zeros of every size tried ({last}); put a sample-request.json beside it"
+    ));
+    Ok(None)
+}
+
+/// Runs a request; a panic counts as a failure.
+fn run(instance: &mut dyn Instance, request: &ScoreRequest) -> Result<(), String> {
+    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| instance.score(request)));
+    let response =
+        attempt.map_err(|panic| format!("the engine panicked: {}", super::onnx::plan::panic_text(panic.as_ref())))?;
+    if response.status == 200 {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&response.body).chars().take(500).collect();
+    Err(text)
+}
+
+/// See [`super::inspect`].
+pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> {
+    let source = ModelSource { path: path.to_owned(), model_type: model_type.to_owned(), ..Default::default() };
+    let (found, format, mut notes) = match source::find(&source)? {
+        Layout::Onnx(found) => (found, "onnx", vec![]),
+        Layout::Mlflow(found, model) => {
+            let flavors: Vec<&str> = model.flavors.keys().map(String::as_str).collect();
+            (found, "mlflow", vec![format!("MLflow flavors: {}.", flavors.join(", "))])
+        }
+        Layout::Triton(mut found) => {
+            let names: Vec<String> = found.iter().map(|f| format!("'{}' version {}", f.name, f.version)).collect();
+            let note = format!("A Triton repository with {}; this report is about the first.", names.join(", "));
+            (found.swap_remove(0), "triton", vec![note])
+        }
+    };
+    let proto = file::read(&found.file)?;
+    let findings = check::check(&proto);
+    let signature = spec::signature(&proto);
+    if signature.inputs.iter().any(|i| i.shape.contains(&-1)) {
+        notes.push("Some dimensions are open: requests of any size in them are answered.".to_owned());
+    }
+    let mut native = findings.unsupported.is_empty();
+    if native && let Err(error) = OnnxModel::load(&found.file, &|_| {}) {
+        native = false;
+        notes.push(error.message);
+    }
+    let size = |p: &Path| p.metadata().map_or(0, |m| m.len());
+    let beside = check::external_files(&proto);
+    let folder = found.file.parent().unwrap_or(path);
+    if !beside.is_empty() {
+        notes.push(format!("Weights lie beside the file: {}.", beside.iter().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    let relative = if path.is_dir() { found.file.strip_prefix(path).ok() } else { None };
+    Ok(ModelReport {
+        format: format.to_owned(),
+        file: match relative {
+            Some(relative) => relative.to_string_lossy().into_owned(),
+            None => found.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        },
+        signature,
+        size_bytes: size(&found.file) + beside.iter().map(|name| size(&folder.join(name))).sum::<u64>(),
+        opsets: findings.opsets,
+        producer: [proto.producer_name.as_str(), proto.producer_version.as_str()].join(" ").trim().to_owned(),
+        operators: findings.operators,
+        unsupported: findings.unsupported,
+        native,
+        notes,
+    })
+}

@@ -1,0 +1,167 @@
+//! Rows of cells, read into one typed buffer a column.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+
+use super::nested::{Flat, Given};
+use crate::server::engine::datatype::{Datatype, Element, with_element};
+
+/// One JSON scalar.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell<'a> {
+    Null,
+    Truth(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+impl<'de> Deserialize<'de> for Cell<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Scalar;
+
+        impl<'de> Visitor<'de> for Scalar {
+            type Value = Cell<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a single value in a cell")
+            }
+            fn visit_unit<E>(self) -> Result<Cell<'de>, E> {
+                Ok(Cell::Null)
+            }
+            fn visit_bool<E>(self, v: bool) -> Result<Cell<'de>, E> {
+                Ok(Cell::Truth(v))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<Cell<'de>, E> {
+                Ok(Cell::Signed(v))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<Cell<'de>, E> {
+                Ok(Cell::Unsigned(v))
+            }
+            fn visit_f64<E>(self, v: f64) -> Result<Cell<'de>, E> {
+                Ok(Cell::Float(v))
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Cell<'de>, E> {
+                Ok(Cell::Text(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Cell<'de>, E> {
+                Ok(Cell::Text(Cow::Owned(v.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_any(Scalar)
+    }
+}
+
+/// A column being filled, whatever its type.
+trait Column {
+    fn push(&mut self, cell: &Cell<'_>) -> Result<(), String>;
+    fn finish(self: Box<Self>, shape: Vec<usize>) -> Result<Given, String>;
+}
+
+impl<T: Element> Column for Flat<T> {
+    fn push(&mut self, cell: &Cell<'_>) -> Result<(), String> {
+        let value = match cell {
+            Cell::Null if self.allows_missing() => T::missing(),
+            Cell::Null => Err("null is not a value here".to_owned()),
+            Cell::Truth(v) => T::from_truth(*v),
+            Cell::Signed(v) => T::from_signed(*v),
+            Cell::Unsigned(v) => T::from_unsigned(*v),
+            Cell::Float(v) => T::from_float(*v),
+            Cell::Text(v) => T::from_text(v),
+        };
+        self.push(value)
+    }
+
+    fn finish(self: Box<Self>, shape: Vec<usize>) -> Result<Given, String> {
+        Ok(Given { tensor: self.into_tensor(&shape)?, shape })
+    }
+}
+
+/// Where each cell of a row goes: one entry a column of the frame, `None` for columns that nothing asks for.
+pub struct Frame {
+    columns: Vec<Option<(String, Box<dyn Column>)>>,
+    rows: usize,
+}
+
+impl Frame {
+    /// `wanted` gives, for each column of the frame in order, its name and type when an input asks for it.
+    pub fn new(wanted: Vec<Option<(String, Datatype)>>) -> Self {
+        let column =
+            |datatype: Datatype| -> Box<dyn Column> { with_element!(datatype, T => Box::new(Flat::<T>::new(true))) };
+        let columns = wanted.into_iter().map(|w| w.map(|(name, datatype)| (name, column(datatype)))).collect();
+        Self { columns, rows: 0 }
+    }
+
+    /// Number of rows read.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns that were asked for, in the frame's order. `shape` gives the tensor's shape for a column's name.
+    pub fn finish(self, shape: impl Fn(&str) -> Vec<usize>) -> Result<Vec<(String, Given)>, String> {
+        let asked = self.columns.into_iter().flatten();
+        asked.map(|(name, column)| Ok((name.clone(), column.finish(shape(&name))?))).collect()
+    }
+}
+
+/// Reads the frame's `data`: a list of rows.
+impl<'de> DeserializeSeed<'de> for &mut Frame {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Frame {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("'data' as a list of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        while rows.next_element_seed(Row(self))?.is_some() {
+            self.rows += 1;
+        }
+        Ok(())
+    }
+}
+
+struct Row<'a>(&'a mut Frame);
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {} as a list with a value for each column", self.0.rows)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
+        let (row, wanted) = (self.0.rows, self.0.columns.len());
+        let mut count = 0;
+        while let Some(cell) = cells.next_element::<Cell<'de>>()? {
+            if let Some(Some((name, column))) = self.0.columns.get_mut(count) {
+                column.push(&cell).map_err(|why| A::Error::custom(format!("column '{name}': {why}")))?;
+            }
+            count += 1;
+        }
+        if count != wanted {
+            return Err(A::Error::custom(format!("ragged: row {row} has {count} values for {wanted} columns")));
+        }
+        Ok(())
+    }
+}

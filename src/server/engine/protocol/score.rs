@@ -1,0 +1,386 @@
+//! Bodies of `/score`: `input_data` (columns and data, list, or dict) and `inputs`, and the answers to them.
+//!
+//! Reference scoring-and-mlflow §4.2 and §4.4.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tract_onnx::prelude::{TValue, TVec};
+
+use super::columns::Frame;
+use super::nested::Array;
+use super::v2_input;
+use super::{Fault, Slots, write};
+use crate::server::engine::onnx::model::OnnxModel;
+
+/// Whose rules a `/score` body follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// An ONNX file of its own: `input_data` or `inputs`; answers by output name.
+    Custom,
+    /// An MLflow model: `input_data` only. With a tensor signature no frames.
+    Mlflow { tensors: bool },
+}
+
+/// How the inputs came, which decides how an MLflow answer looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Tensors,
+    Frame,
+}
+
+/// Reads a body into the model's inputs.
+pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Result<(TVec<TValue>, Form), Fault> {
+    let key = if dialect == Dialect::Custom { "'input_data' or 'inputs'" } else { "'input_data'" };
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Fault::bad(format!("the body is empty; send a JSON object with {key}")));
+    }
+    let mut slots = Slots::new(&model.inputs);
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let form = Body { slots: &mut slots, dialect }.deserialize(&mut json).map_err(|e| Fault::json(&e))?;
+    json.end().map_err(|e| Fault::json(&e))?;
+    let Some(form) = form else {
+        return Err(Fault::bad(match dialect {
+            Dialect::Custom => "the body has neither 'input_data' nor 'inputs'".to_owned(),
+            Dialect::Mlflow { .. } => "A value is not provided for the 'input_data' parameter.".to_owned(),
+        }));
+    };
+    Ok((slots.finish()?, form))
+}
+
+struct Body<'a, 'm> {
+    slots: &'a mut Slots<'m>,
+    dialect: Dialect,
+}
+
+impl<'de> DeserializeSeed<'de> for Body<'_, '_> {
+    type Value = Option<Form>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Form>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Body<'_, '_> {
+    type Value = Option<Form>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with 'input_data'")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Form>, A::Error> {
+        let mut form = None;
+        while let Some(key) = map.next_key::<String>()? {
+            let custom = self.dialect == Dialect::Custom;
+            match key.as_str() {
+                "input_data" | "inputs" if form.is_some() && (custom || key == "input_data") => {
+                    return Err(A::Error::custom("give either 'input_data' or 'inputs', once"));
+                }
+                "input_data" => {
+                    form = Some(map.next_value_seed(InputData { slots: self.slots, dialect: self.dialect })?)
+                }
+                "inputs" if custom => {
+                    let raw: &RawValue = map.next_value()?;
+                    inputs(self.slots, raw.get()).map_err(A::Error::custom)?;
+                    form = Some(Form::Tensors);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(form)
+    }
+}
+
+/// `inputs` is an object by name, a list of v2 inputs, or the only input itself.
+fn inputs(slots: &mut Slots<'_>, raw: &str) -> Result<(), String> {
+    let mut json = serde_json::Deserializer::from_str(raw);
+    let inner = raw.strip_prefix('[').map(str::trim_start);
+    if inner.is_some_and(|rest| rest.starts_with('{')) {
+        let entries = v2_input::List { slots: &*slots }.deserialize(&mut json).map_err(|e| e.to_string())?;
+        for entry in entries {
+            let (index, given) = entry.without_binary()?;
+            slots.put(index, given)?;
+        }
+        return Ok(());
+    }
+    if !raw.starts_with('{') {
+        return list(slots, &mut json);
+    }
+    struct ByName<'a, 'm>(&'a mut Slots<'m>);
+    impl<'de> Visitor<'de> for ByName<'_, '_> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object by input name")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key::<String>()? {
+                named(self.0, &name, &mut map, false)?;
+            }
+            Ok(())
+        }
+    }
+    json.deserialize_map(ByName(slots)).map_err(|e| e.to_string())
+}
+
+/// Reads the value of a named input. An input nobody knows is an error, or skipped where the rules say so.
+fn named<'de, A: MapAccess<'de>>(
+    slots: &mut Slots<'_>,
+    name: &str,
+    map: &mut A,
+    skip_unknown: bool,
+) -> Result<(), A::Error> {
+    let index = match slots.find(name) {
+        Ok(index) => index,
+        Err(_) if skip_unknown => return map.next_value::<IgnoredAny>().map(|_| ()),
+        Err(why) => return Err(A::Error::custom(why)),
+    };
+    let array = Array { datatype: slots.specs[index].datatype, missing: true };
+    let given = map.next_value_seed(array).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
+    slots.put(index, given).map_err(A::Error::custom)
+}
+
+fn list<'de, R: serde_json::de::Read<'de>>(
+    slots: &mut Slots<'_>,
+    json: &mut serde_json::Deserializer<R>,
+) -> Result<(), String> {
+    let spec = only(slots)?;
+    let array = Array { datatype: spec.datatype, missing: true };
+    let name = spec.name.clone();
+    let given = array.deserialize(json).map_err(|e| format!("input '{name}': {e}"))?;
+    slots.put(0, given)
+}
+
+fn only<'s>(slots: &'s Slots<'_>) -> Result<&'s crate::server::engine::onnx::spec::Spec, String> {
+    match slots.specs {
+        [spec] => Ok(spec),
+        specs => {
+            let names: Vec<String> = specs.iter().map(|s| format!("'{}'", s.name)).collect();
+            Err(format!(
+                "a bare list needs a model with one input; this one has {}: give an object by name",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+struct InputData<'a, 'm> {
+    slots: &'a mut Slots<'m>,
+    dialect: Dialect,
+}
+
+impl<'de> DeserializeSeed<'de> for InputData<'_, '_> {
+    type Value = Form;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Form, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InputData<'_, '_> {
+    type Value = Form;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("'input_data' as {\"columns\": …, \"data\": …}, a list, or an object by input name")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Form, A::Error> {
+        let spec = only(self.slots).map_err(A::Error::custom)?;
+        let (array, name) = (Array { datatype: spec.datatype, missing: true }, spec.name.clone());
+        let given = array.read_seq(seq).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
+        self.slots.put(0, given).map_err(A::Error::custom)?;
+        Ok(Form::Tensors)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Form, A::Error> {
+        let mut columns: Option<Vec<String>> = None;
+        // `data` before `columns` may be a frame's, or an input of that name: known at the end.
+        let mut data: Option<&'de RawValue> = None;
+        let mut read = false;
+        let mut tensors = false;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "columns" if columns.is_none() && self.slots.find("columns").is_err() => {
+                    self.frames_allowed().map_err(A::Error::custom)?;
+                    let names = map.next_value::<Vec<super::columns::Cell<'de>>>()?;
+                    columns = Some(names.into_iter().map(column_name).collect());
+                }
+                "index" if !tensors && self.slots.find("index").is_err() => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                "data" if read || data.is_some() => return Err(A::Error::custom("'data' is given twice")),
+                "data" if !tensors => match &columns {
+                    Some(columns) => {
+                        self.frame(columns, |seed| map.next_value_seed(seed))?;
+                        read = true;
+                    }
+                    None => data = Some(map.next_value()?),
+                },
+                name => {
+                    tensors = true;
+                    named(self.slots, name, &mut map, self.dialect != Dialect::Custom)?;
+                }
+            }
+        }
+        match (columns, data) {
+            (Some(_), None) if read => Ok(Form::Frame),
+            (Some(columns), Some(raw)) => {
+                self.frame(&columns, |seed| seed.read(raw).map_err(A::Error::custom))?;
+                Ok(Form::Frame)
+            }
+            (Some(_), None) => Err(A::Error::custom("'columns' is given without 'data'")),
+            (None, Some(raw)) => {
+                let index = self.slots.find("data").map_err(|why| {
+                    A::Error::custom(if tensors { why } else { "'data' is given without 'columns'".to_owned() })
+                })?;
+                let array = Array { datatype: self.slots.specs[index].datatype, missing: true };
+                let given = array.deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
+                let given = given.map_err(|e| A::Error::custom(format!("input 'data': {e}")))?;
+                self.slots.put(index, given).map_err(A::Error::custom)?;
+                Ok(Form::Tensors)
+            }
+            (None, None) => Ok(Form::Tensors),
+        }
+    }
+}
+
+fn column_name(cell: super::columns::Cell<'_>) -> String {
+    use super::columns::Cell;
+    match cell {
+        Cell::Text(name) => name.into_owned(),
+        Cell::Signed(n) => n.to_string(),
+        Cell::Unsigned(n) => n.to_string(),
+        Cell::Float(n) => n.to_string(),
+        Cell::Truth(b) => b.to_string(),
+        Cell::Null => String::new(),
+    }
+}
+
+/// How a frame's `data` is read: as one matrix, or column by column.
+enum Rows<'f> {
+    Matrix(Array, &'f mut Option<super::nested::Given>),
+    Columns(&'f mut Frame),
+}
+
+impl Rows<'_> {
+    fn read(self, raw: &RawValue) -> Result<(), String> {
+        self.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(|e| e.to_string())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self {
+            Self::Matrix(array, into) => {
+                *into = Some(array.deserialize(deserializer)?);
+                Ok(())
+            }
+            Self::Columns(frame) => frame.deserialize(deserializer),
+        }
+    }
+}
+
+impl InputData<'_, '_> {
+    fn frames_allowed(&self) -> Result<(), &'static str> {
+        match self.dialect {
+            Dialect::Mlflow { tensors: true } => {
+                Err("this model has a tensor signature: give a list or an object by input name, not columns and data")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A graph with one input takes all columns, in the frame's order, as one matrix; else a column's name is its input's.
+    fn frame<E: Error>(&mut self, columns: &[String], read: impl FnOnce(Rows<'_>) -> Result<(), E>) -> Result<(), E> {
+        if let [spec] = self.slots.specs {
+            let mut given = None;
+            let array = Array { datatype: spec.datatype, missing: true };
+            read(Rows::Matrix(array, &mut given)).map_err(|e| E::custom(format!("input '{}': {e}", spec.name)))?;
+            let Some(mut given) = given else { return Err(E::custom("'data' is missing")) };
+            if let [0] = given.shape[..] {
+                given.shape = vec![0, columns.len()];
+                given.tensor.set_shape(&given.shape).map_err(E::custom)?;
+            }
+            if given.shape.get(1) != Some(&columns.len()) {
+                let width = given.shape.get(1).copied().unwrap_or(1);
+                return Err(E::custom(format!("ragged: rows have {width} values for {} columns", columns.len())));
+            }
+            return self.slots.put(0, given).map_err(E::custom);
+        }
+        let specs = self.slots.specs;
+        if let Some(absent) = specs.iter().find(|s| !columns.contains(&s.name)) {
+            return Err(E::custom(format!("column '{}' is missing; the model asks for {absent}", absent.name)));
+        }
+        let wanted = columns.iter().map(|c| specs.iter().find(|s| s.name == *c).map(|s| (c.clone(), s.datatype)));
+        let mut frame = Frame::new(wanted.collect());
+        read(Rows::Columns(&mut frame))?;
+        let rows = frame.rows();
+        // A column is a vector, or a matrix of one column where the model declares that.
+        let shape = |name: &str| match specs.iter().find(|s| s.name == name).and_then(|s| s.rank()) {
+            Some(1) => vec![rows],
+            _ => vec![rows, 1],
+        };
+        for (name, given) in frame.finish(shape).map_err(E::custom)? {
+            let index = self.slots.find(&name).map_err(E::custom)?;
+            self.slots.put(index, given).map_err(E::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// The answer: an object by output name; for a frame given to an MLflow model, records with each output flattened.
+///
+/// # Errors
+/// When flattened outputs differ in length: MLflow cannot make records of them either.
+pub fn answer(model: &OnnxModel, dialect: Dialect, form: Form, outputs: &[TValue]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::with_capacity(64 + outputs.iter().map(|t| t.len() * 12).sum::<usize>());
+    if form == Form::Frame && dialect != Dialect::Custom {
+        records(model, outputs, &mut out)?;
+        return Ok(out);
+    }
+    out.push(b'{');
+    for (index, (output, tensor)) in model.outputs.iter().zip(outputs).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write::text(&mut out, &output.spec.name);
+        out.push(b':');
+        match &output.labels {
+            Some(labels) => write::zipped(&mut out, tensor, output.spec.datatype, labels),
+            None => write::nested(&mut out, tensor, output.spec.datatype),
+        }
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+fn records(model: &OnnxModel, outputs: &[TValue], out: &mut Vec<u8>) -> Result<(), String> {
+    let count = outputs.first().map_or(0, |t| t.len());
+    if let Some((output, tensor)) = model.outputs.iter().zip(outputs).find(|(_, t)| t.len() != count) {
+        return Err(format!(
+            "the outputs cannot become records: '{}' has {} values, '{}' {count}; send the inputs by name instead of as a frame",
+            output.spec.name,
+            tensor.len(),
+            model.outputs[0].spec.name
+        ));
+    }
+    out.push(b'[');
+    for row in 0..count {
+        out.extend_from_slice(if row > 0 { b",{" } else { b"{" });
+        for (index, (output, tensor)) in model.outputs.iter().zip(outputs).enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write::text(out, &output.spec.name);
+            out.push(b':');
+            write::element(out, tensor, output.spec.datatype, row);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    Ok(())
+}

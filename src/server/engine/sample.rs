@@ -1,0 +1,87 @@
+//! A request that exercises a model: the file its author left beside it, else zeros of the declared shape.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::mlmodel::Inputs;
+use super::onnx::model::{OnnxModel, zeros};
+use super::onnx::spec::Spec;
+use super::protocol::write;
+
+/// Names a sample may have beside the model file, in the order they are looked for.
+const NAMES: [&str; 4] =
+    ["sample-request.json", "sample_input.json", "sample-input.json", "serving_input_example.json"];
+/// A larger sample is not read.
+const LIMIT: u64 = 16 << 20;
+
+/// The author's sample beside the model, with the file's name; the body is in the form `/score` takes.
+pub fn beside(file: &Path) -> Option<(String, Vec<u8>)> {
+    let folder = file.parent()?;
+    NAMES.iter().find_map(|name| {
+        let path = folder.join(name);
+        let small = path.metadata().is_ok_and(|m| m.is_file() && m.len() <= LIMIT);
+        let text = small.then(|| std::fs::read(&path).ok()).flatten()?;
+        Some(((*name).to_owned(), if *name == "serving_input_example.json" { from_mlflow(&text)? } else { text }))
+    })
+}
+
+/// MLflow writes its samples for its own server: the same content under other keys.
+fn from_mlflow(text: &[u8]) -> Option<Vec<u8>> {
+    let value: Value = serde_json::from_slice(text).ok()?;
+    let inner = ["dataframe_split", "inputs", "instances"].iter().find_map(|key| value.get(key))?;
+    serde_json::to_vec(&json!({"input_data": inner})).ok()
+}
+
+/// A body of zeros (empty strings), `open` in place of every open dimension: a frame where the signature has columns.
+pub fn of_zeros(model: &OnnxModel, inputs: &Inputs, open: usize) -> Option<Vec<u8>> {
+    if let Inputs::Columns(columns) = inputs {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let value = |kind: &str| match kind {
+            "string" => json!(""),
+            "boolean" => json!(false),
+            "long" | "integer" => json!(0),
+            _ => json!(0.0),
+        };
+        let row: Vec<Value> = columns.iter().map(|(_, kind)| value(kind)).collect();
+        return serde_json::to_vec(&json!({"input_data": {"columns": names, "index": [0], "data": [row]}})).ok();
+    }
+    let mut body = b"{\"input_data\":{".to_vec();
+    for (index, spec) in model.inputs.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        write::text(&mut body, &spec.name);
+        body.push(b':');
+        write::nested(&mut body, &zero(spec, open)?, spec.datatype);
+    }
+    body.extend_from_slice(b"}}");
+    Some(body)
+}
+
+/// The same as an Open Inference Protocol request.
+pub fn of_zeros_v2(model: &OnnxModel, open: usize) -> Option<Vec<u8>> {
+    let mut body = b"{\"inputs\":[".to_vec();
+    for (index, spec) in model.inputs.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(b"{\"name\":");
+        write::text(&mut body, &spec.name);
+        let shape = spec.sample_shape(open);
+        body.extend_from_slice(
+            format!(",\"shape\":{shape:?},\"datatype\":\"{}\",\"data\":", spec.datatype.name()).as_bytes(),
+        );
+        write::flat(&mut body, &zero(spec, open)?, spec.datatype);
+        body.push(b'}');
+    }
+    body.extend_from_slice(b"]}");
+    Some(body)
+}
+
+/// Zeros for an input, unless it would take absurd room.
+fn zero(spec: &Spec, open: usize) -> Option<tract_onnx::prelude::Tensor> {
+    let shape = spec.sample_shape(open);
+    let count = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s))?;
+    (count <= 64 << 20).then(|| zeros(spec.datatype, &shape).ok()).flatten()
+}
