@@ -1,0 +1,55 @@
+//! The table of actions: everything the console can do, once.
+
+mod browse;
+mod endpoints;
+mod global;
+/// Keys to actions.
+pub mod keymap;
+mod more;
+mod table;
+
+pub use keymap::{KeyConflict, Keymap};
+pub use table::{Action, Danger, Question, Row, Scope};
+
+use crate::console::app::model::Model;
+
+/// All rows, in the order of help and README.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    [global::ROWS, browse::ROWS, endpoints::ROWS, more::ROWS].into_iter().flatten()
+}
+
+/// The first row of an action (overlays share a few); every action has one, which a test checks.
+pub fn row(action: Action) -> &'static Row {
+    rows().find(|row| row.action == action).unwrap_or(&global::ROWS[0])
+}
+
+/// Why an action cannot run now, in a sentence; `None` when it can.
+pub fn refusal(model: &Model, row: &Row) -> Option<String> {
+    if row.write && model.context.access.is_read_only() {
+        return Some(format!("{} is read-only: nothing can be changed from here", model.context.name));
+    }
+    if row.write && !model.data.link.is_live() {
+        return Some("the workspace does not answer: nothing can be changed until it does".into());
+    }
+    (row.disabled)(model)
+}
+
+/// How carefully an action is to be asked for: its own level, raised in protected contexts.
+pub fn danger(model: &Model, row: &Row) -> Danger {
+    if row.write && model.context.access.is_protected() { row.danger.max(Danger::Change) } else { row.danger }
+}
+
+/// The command that does the same as an action on the current selection.
+pub fn command(model: &Model, row: &Row) -> Option<String> {
+    if row.command.is_empty() {
+        return None;
+    }
+    let subject = model.subject();
+    let fill = |text: String, mark: &str, value: Option<&str>| match value {
+        Some(value) => text.replace(mark, value),
+        None => text,
+    };
+    let text = fill(row.command.to_string(), "{endpoint}", subject.endpoint.as_deref());
+    let text = fill(text, "{deployment}", subject.deployment.as_deref());
+    Some(fill(text, "{weights}", subject.weights.as_deref()))
+}

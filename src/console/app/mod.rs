@@ -1,0 +1,28 @@
+//! The program: loop, model, events, effects, executor.
+
+/// What a workspace can be asked for, as plain data, and what it answers.
+pub mod call;
+mod apply;
+mod calls;
+/// What happened, and what is to be done about it.
+pub mod event;
+mod exec;
+/// Actions that are in force everywhere.
+pub mod global;
+/// Lists: rows in order, the cursor, sort and filter.
+pub mod list;
+/// All that the screen knows.
+pub mod model;
+/// Where the user is and was.
+pub mod nav;
+/// How the console is started.
+pub mod options;
+mod poller;
+/// The loop.
+pub mod run;
+/// What is remembered from one run to the next.
+pub mod saved;
+/// Work in flight and messages about it.
+pub mod tasks;
+/// Events to changes of the model and effects.
+pub mod update;

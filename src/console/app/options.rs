@@ -1,0 +1,82 @@
+//! How the console is started.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::client::Workspace;
+use crate::console::look::theme::ThemeName;
+
+/// A workspace on its way: the first frame does not wait for it.
+pub type Opening = Pin<Box<dyn Future<Output = color_eyre::Result<Workspace>> + Send>>;
+
+/// What may be changed in a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    #[default]
+    Open,
+    /// Every change asks first.
+    Protected,
+    /// Nothing can be changed.
+    ReadOnly,
+}
+
+impl Access {
+    /// The word in the header.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Protected => "protected",
+            Self::ReadOnly => "read-only",
+        }
+    }
+
+    pub const fn is_read_only(self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
+
+    pub const fn is_protected(self) -> bool {
+        matches!(self, Self::Protected)
+    }
+}
+
+/// A workspace the user can switch to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContextEntry {
+    pub name: String,
+    /// "local workspace", "Azure workspace", "demo".
+    pub kind: String,
+    pub access: Access,
+}
+
+/// What can change while the console runs, by reloading the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    pub theme: ThemeName,
+    /// Plain ASCII instead of box drawing, braille and arrows.
+    pub ascii: bool,
+    pub mouse: bool,
+    /// Action id → keys in crokey's notation.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// Everything the console is told at its start.
+#[derive(Clone)]
+pub struct ConsoleOptions {
+    pub contexts: Vec<ContextEntry>,
+    /// Name of the context to start with.
+    pub context: String,
+    /// Opens a context by name.
+    pub open: Arc<dyn Fn(&str) -> Opening + Send + Sync>,
+    pub settings: Settings,
+    /// Reads the configuration again.
+    pub reload: Option<Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>>,
+    /// Where view, sort and filters are remembered.
+    pub state_file: Option<PathBuf>,
+    /// The workspace is served by this process: its endpoints stop when the console quits.
+    pub owns_workspace: bool,
+    /// A throw-away workspace with sample traffic.
+    pub demo: bool,
+}

@@ -1,0 +1,351 @@
+//! The loop: takes events, draws when something changed, carries out effects.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crossterm::event::{Event as TermEvent, EventStream, KeyEventKind, MouseEvent, MouseEventKind};
+use futures_util::{Stream, StreamExt as _};
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::event::{Effect, Event, Hit, Mouse};
+use super::exec::{self, Executor};
+use super::model::Model;
+use super::options::{ConsoleOptions, Opening};
+use super::poller::now_ms;
+use super::saved::Saved;
+use super::update::update;
+use crate::console::screens::Drawn;
+use crate::console::term::{self, Screen};
+
+/// Between two frames after input.
+const INPUT_EVERY: Duration = Duration::from_millis(10);
+/// Between two frames after news.
+const NEWS_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs the console until the user quits.
+///
+/// # Errors
+/// The configured keys conflict, or the terminal cannot be used.
+pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
+    let saved = match &options.state_file {
+        Some(path) => Saved::parse(&std::fs::read_to_string(path).unwrap_or_default()),
+        None => Saved::default(),
+    };
+    let mut settings = options.settings.clone();
+    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        settings.theme = crate::console::look::theme::ThemeName::Mono;
+    } else if let Some(theme) = saved.theme {
+        settings.theme = theme;
+    }
+    settings.mouse = saved.mouse.unwrap_or(settings.mouse);
+    let context = options.contexts.iter().find(|context| context.name == options.context);
+    let context = context.cloned().unwrap_or_default();
+    let mut model = Model::new(settings, context.clone(), saved)?;
+    model.contexts = options.contexts.clone();
+    model.zone = TimeZone::system();
+    model.owns_workspace = options.owns_workspace;
+    model.demo = options.demo;
+    model.now = now_ms();
+    model.data.link = crate::console::data::Link::Opening { since_ms: model.now };
+
+    let screen = Screen::take(model.settings.mouse)?;
+    model.size = screen.size()?;
+    let (events, inbox) = unbounded_channel();
+    let (keeper, texts) = watch::channel(String::new());
+    if let Some(path) = options.state_file.clone() {
+        tokio::spawn(exec::keep(path, texts));
+    }
+    let program = Program {
+        executor: Executor::new(events.clone(), context.access),
+        model,
+        screen,
+        drawn: Drawn::default(),
+        events,
+        keeper,
+        opening: None,
+        terminal: Some(EventStream::new()),
+        options,
+    };
+    let outcome = program.run(inbox).await;
+    term::restore();
+    outcome
+}
+
+struct Program {
+    model: Model,
+    screen: Screen,
+    drawn: Drawn,
+    executor: Executor,
+    events: UnboundedSender<Event>,
+    keeper: watch::Sender<String>,
+    opening: Option<(u64, Opening)>,
+    /// Dropped while another program has the terminal.
+    terminal: Option<EventStream>,
+    options: ConsoleOptions,
+}
+
+/// What woke the loop.
+enum Woken {
+    Terminal(Option<std::io::Result<TermEvent>>),
+    News(Event),
+    Opened(u64, color_eyre::Result<crate::client::Workspace>),
+    Time,
+    Stop,
+    Suspend,
+}
+
+impl Program {
+    async fn run(mut self, mut inbox: UnboundedReceiver<Event>) -> color_eyre::Result<()> {
+        let mut stops = [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::quit())?,
+        ];
+        // SIGTSTP has no name of its own in tokio.
+        let mut suspends = signal(SignalKind::from_raw(libc::SIGTSTP))?;
+        let first = self.options.context.clone();
+        self.opening = Some((self.model.epoch, (self.options.open)(&first)));
+        let mut last_frame = self.draw()?;
+        let mut due: Option<Instant> = None;
+        loop {
+            let wake = self.model.wake_at().map(|at| {
+                Instant::now() + Duration::from_millis((at - now_ms()).clamp(10, 60_000) as u64)
+            });
+            let alarm = [due, wake].into_iter().flatten().min();
+            let woken = self.wait(&mut inbox, &mut stops, &mut suspends, alarm).await;
+            self.model.now = now_ms();
+            let soon = match woken {
+                Woken::Stop => return Ok(()),
+                Woken::Suspend => {
+                    self.lend(Screen::suspend)?;
+                    Some(Duration::ZERO)
+                }
+                Woken::Terminal(None) => return Ok(()),
+                Woken::Terminal(Some(event)) => self.typed(event?).then_some(INPUT_EVERY),
+                Woken::News(event) => {
+                    self.take(event);
+                    // whatever else has come meanwhile, for the price of one frame
+                    for _ in 0..256 {
+                        let Ok(event) = inbox.try_recv() else { break };
+                        self.take(event);
+                    }
+                    Some(NEWS_EVERY)
+                }
+                Woken::Opened(epoch, outcome) => {
+                    self.opened(epoch, outcome);
+                    Some(INPUT_EVERY)
+                }
+                Woken::Time => {
+                    if due.is_none_or(|due| Instant::now() < due) {
+                        self.take(Event::Wake);
+                    }
+                    Some(Duration::ZERO)
+                }
+            };
+            if self.quitting() {
+                return Ok(());
+            }
+            if let Some(gap) = soon {
+                let at = last_frame + gap;
+                due = Some(due.map_or(at, |due| due.min(at)));
+            }
+            if due.is_some_and(|due| due <= Instant::now()) {
+                due = None;
+                last_frame = self.draw()?;
+            }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        inbox: &mut UnboundedReceiver<Event>,
+        stops: &mut [Signal; 4],
+        suspends: &mut Signal,
+        alarm: Option<Instant>,
+    ) -> Woken {
+        let terminal = &mut self.terminal;
+        let opening = &mut self.opening;
+        let [term, hup, int, quit] = stops;
+        tokio::select! {
+            biased;
+            event = next(terminal) => Woken::Terminal(event),
+            _ = term.recv() => Woken::Stop,
+            _ = hup.recv() => Woken::Stop,
+            _ = int.recv() => Woken::Stop,
+            _ = quit.recv() => Woken::Stop,
+            _ = suspends.recv() => Woken::Suspend,
+            () = sleep(alarm) => Woken::Time,
+            Some(event) = inbox.recv() => Woken::News(event),
+            (epoch, outcome) = open(opening) => Woken::Opened(epoch, outcome),
+        }
+    }
+
+    fn draw(&mut self) -> std::io::Result<Instant> {
+        self.drawn = self.screen.draw(&self.model)?;
+        Ok(Instant::now())
+    }
+
+    fn quitting(&self) -> bool {
+        self.terminal.is_none()
+    }
+
+    /// Takes what the terminal says; false when nothing can have changed.
+    fn typed(&mut self, event: TermEvent) -> bool {
+        let event = match event {
+            TermEvent::Key(key) if key.kind == KeyEventKind::Release => return false,
+            TermEvent::Key(key) => Event::Key(key),
+            TermEvent::Paste(text) => Event::Paste(text),
+            TermEvent::Resize(width, height) => Event::Resize(width, height),
+            TermEvent::Mouse(mouse) => match self.under(mouse) {
+                Some(mouse) => Event::Mouse(mouse),
+                None => return false,
+            },
+            TermEvent::FocusGained | TermEvent::FocusLost => return false,
+        };
+        self.take(event);
+        true
+    }
+
+    /// What lies under the mouse in the picture the user sees.
+    fn under(&self, mouse: MouseEvent) -> Option<Mouse> {
+        let hit = self.drawn.at(mouse.column, mouse.row).map(|(area, hit)| exact(area, hit, mouse.column));
+        match mouse.kind {
+            MouseEventKind::Down(_) => hit.map(Mouse::Press),
+            MouseEventKind::Drag(_) => hit.map(Mouse::Drag),
+            MouseEventKind::Up(_) => Some(Mouse::Release),
+            MouseEventKind::ScrollDown => Some(Mouse::Wheel { hit, down: true }),
+            MouseEventKind::ScrollUp => Some(Mouse::Wheel { hit, down: false }),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let mut effects: VecDeque<Effect> = update(&mut self.model, event).into();
+        while let Some(effect) = effects.pop_front() {
+            if let Some(event) = self.carry_out(effect) {
+                effects.extend(update(&mut self.model, event));
+            }
+        }
+    }
+
+    fn opened(&mut self, epoch: u64, outcome: color_eyre::Result<crate::client::Workspace>) {
+        let told = match outcome {
+            Ok(workspace) => {
+                self.executor.use_workspace(workspace, epoch);
+                Ok(())
+            }
+            Err(error) => Err(format!("{error:#}")),
+        };
+        self.take(Event::Opened(epoch, told));
+    }
+
+    /// Carries out an effect; some answer at once.
+    fn carry_out(&mut self, effect: Effect) -> Option<Event> {
+        let failed = |what: &str, error: std::io::Error| {
+            Some(Event::Told { text: format!("{what}: {error}"), bad: true })
+        };
+        match effect {
+            Effect::Call { epoch, task, call } => self.executor.call(epoch, task, *call),
+            Effect::Abort(task) => self.executor.abort(task),
+            Effect::Poll => self.executor.poll(),
+            Effect::Switch { epoch, context } => {
+                self.executor.leave();
+                self.executor.set_access(self.model.context.access);
+                self.opening = Some((epoch, (self.options.open)(&context)));
+            }
+            Effect::Save(text) => {
+                self.keeper.send_replace(text);
+            }
+            Effect::ReadConfig => {
+                let outcome = match &self.options.reload {
+                    Some(reload) => reload(),
+                    None => Err("there is no configuration file to read again".into()),
+                };
+                return Some(Event::Config(outcome));
+            }
+            Effect::Write { path, text } => {
+                let told = match std::fs::write(&path, text) {
+                    Ok(()) => Event::Told { text: format!("written to {path}"), bad: false },
+                    Err(error) => Event::Told { text: format!("cannot write {path}: {error}"), bad: true },
+                };
+                return Some(told);
+            }
+            Effect::Copy(text) => return self.screen.copy(&text).err().and_then(|e| failed("cannot copy", e)),
+            Effect::Mouse(on) => return self.screen.set_mouse(on).err().and_then(|e| failed("mouse", e)),
+            Effect::Redraw => return self.screen.repaint().err().and_then(|e| failed("cannot paint", e)),
+            Effect::Suspend => return self.lend(Screen::suspend).err().and_then(|e| failed("cannot suspend", e)),
+            Effect::Edit { tag, text, suffix } => {
+                let edited = self.lend(|screen| screen.lend(|| term::editor::edit(&text, suffix)));
+                let text = edited.unwrap_or_else(|error| Err(error.to_string()));
+                return Some(Event::Edited { tag, text });
+            }
+            Effect::Page(text) => {
+                let paged = self.lend(|screen| screen.lend(|| term::editor::page(&text)));
+                return match paged {
+                    Ok(Ok(())) => None,
+                    Ok(Err(why)) => Some(Event::Told { text: why, bad: true }),
+                    Err(error) => failed("pager", error),
+                };
+            }
+            Effect::Quit => {
+                self.executor.leave();
+                self.terminal = None;
+            }
+        }
+        None
+    }
+
+    /// Lets another program read the terminal: our own reader is dropped meanwhile, or it would eat its keys.
+    fn lend<T>(&mut self, work: impl FnOnce(&mut Screen) -> std::io::Result<T>) -> std::io::Result<T> {
+        self.terminal = None;
+        let outcome = work(&mut self.screen);
+        self.terminal = Some(EventStream::new());
+        outcome
+    }
+}
+
+/// A slider's or chart's hit, made exact by the column.
+fn exact(area: ratatui::layout::Rect, hit: &Hit, column: u16) -> Hit {
+    let at = u64::from(column.saturating_sub(area.x));
+    let last = u64::from(area.width.saturating_sub(1)).max(1);
+    match hit {
+        Hit::Slider { index, .. } => {
+            // whole percents
+            let percent = (at * 100 + last / 2) / last;
+            Hit::Slider { index: *index, hundredths: (percent.min(100) * 100) as u16 }
+        }
+        Hit::Chart { ago } => Hit::Chart { ago: (u64::from(*ago) * (last - at.min(last)) / last) as u32 },
+        other => other.clone(),
+    }
+}
+
+async fn next(terminal: &mut Option<EventStream>) -> Option<std::io::Result<TermEvent>> {
+    match terminal {
+        Some(stream) => {
+            let mut stream: Pin<&mut (dyn Stream<Item = std::io::Result<TermEvent>> + Send)> = Pin::new(stream);
+            stream.next().await
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn open(opening: &mut Option<(u64, Opening)>) -> (u64, color_eyre::Result<crate::client::Workspace>) {
+    let Some((epoch, future)) = opening else { return std::future::pending().await };
+    let epoch = *epoch;
+    let outcome = future.await;
+    *opening = None;
+    (epoch, outcome)
+}
+
+async fn sleep(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

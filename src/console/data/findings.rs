@@ -1,0 +1,147 @@
+//! What needs attention, ranked by severity, each with the place of its evidence.
+
+use super::{Data, DeploymentView, EndpointView};
+use crate::console::app::nav::Place;
+use crate::console::look::numbers;
+use crate::resources::ProvisioningState;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Getting worse, or wrong for some.
+    Warning,
+    /// Callers are failing now.
+    Critical,
+}
+
+/// One thing that needs attention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub endpoint: String,
+    pub deployment: Option<String>,
+    /// A sentence in the user's words.
+    pub text: String,
+    /// What Enter does: "compare", "traffic".
+    pub step: &'static str,
+    pub place: Place,
+}
+
+/// Fewest requests before a share or a percentile is called a finding.
+const FEWEST: u64 = 50;
+
+/// All findings, worst first, then by name.
+pub fn find(data: &Data) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for endpoint in data.endpoints.values() {
+        of_endpoint(endpoint, &mut found);
+    }
+    found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.endpoint.cmp(&b.endpoint)));
+    found
+}
+
+fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {
+    let name = &endpoint.name;
+    let mut tell = |severity, deployment: Option<&str>, text: String, step, place| {
+        found.push(Finding { severity, endpoint: name.clone(), deployment: deployment.map(String::from), text, step, place });
+    };
+    let Some(_) = &endpoint.resource else { return };
+    if endpoint.state() == ProvisioningState::Failed {
+        tell(Severity::Critical, None, "could not be provisioned".into(), "activity", Place::Activity);
+    }
+    if endpoint.deployments.is_empty() {
+        let place = Place::DeploymentForm { endpoint: name.clone(), name: None, model: None };
+        tell(Severity::Note, None, "has no deployment yet: callers get 404".into(), "new deployment", place);
+        return;
+    }
+    if endpoint.is_weightless() {
+        let text = "traffic sums to 0: callers get 404 until a weight is set".into();
+        tell(Severity::Warning, None, text, "traffic", Place::Traffic(name.clone()));
+    }
+    for deployment in endpoint.deployments.values() {
+        for (severity, text, step, place) in of_deployment(endpoint, deployment) {
+            tell(severity, Some(&deployment.name), text, step, place);
+        }
+    }
+}
+
+type Told = (Severity, String, &'static str, Place);
+
+fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView) -> Vec<Told> {
+    let mut told: Vec<Told> = Vec::new();
+    let weight = endpoint.weight(&deployment.name);
+    let open = || Place::Endpoint(endpoint.name.clone());
+    let logs = || Place::Logs { endpoint: endpoint.name.clone(), deployment: deployment.name.clone() };
+    let (ready, wanted) = (deployment.ready(), deployment.wanted());
+    match deployment.state() {
+        ProvisioningState::Failed => {
+            told.push((Severity::Critical, "could not be provisioned".into(), "logs", logs()));
+        }
+        ProvisioningState::Succeeded if ready == 0 && !weight.is_zero() => {
+            let text = format!("has no ready instance: its {weight} % of callers get 503");
+            told.push((Severity::Critical, text, "logs", logs()));
+        }
+        ProvisioningState::Succeeded if ready == 0 => {
+            told.push((Severity::Warning, "has no ready instance".into(), "logs", logs()));
+        }
+        ProvisioningState::Succeeded if ready < wanted => {
+            told.push((Severity::Warning, format!("{ready} of {wanted} instances are ready"), "look", open()));
+        }
+        _ => {}
+    }
+    let counts = deployment.recent.counts;
+    let total = counts.total();
+    if counts.refused > 0 && total > 0 {
+        let slots = deployment.live.as_ref().map_or(0, |live| live.slots);
+        let served = (total - counts.refused).max(1);
+        let needed = (u64::from(ready.max(1)) * total).div_ceil(served).max(u64::from(ready) + 1);
+        let text = format!(
+            "{} of {} were refused (429): all {slots} slots busy; needs ≥ {needed} instances at this rate",
+            numbers::count(counts.refused),
+            numbers::count(total),
+        );
+        let severity = if counts.refused * 10 > total { Severity::Critical } else { Severity::Warning };
+        told.push((severity, text, "scale", open()));
+    }
+    if total >= FEWEST && counts.errors() * 100 >= total {
+        let share = counts.errors() as f64 * 100.0 / total as f64;
+        let severity = if share >= 10.0 { Severity::Critical } else { Severity::Warning };
+        let kinds = [
+            (counts.model_error, "the model failed"),
+            (counts.timeout, "over the time limit"),
+            (counts.server_error, "server errors"),
+        ];
+        let kinds: Vec<String> =
+            kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what} {}", numbers::count(*n))).collect();
+        let text = format!("{} % of {} requests failed: {}", numbers::figure(share), numbers::count(total), kinds.join(", "));
+        told.push((severity, text, "logs", logs()));
+    }
+    let rival = endpoint
+        .deployments
+        .values()
+        .filter(|other| other.name != deployment.name && other.recent.counts.total() >= FEWEST)
+        .filter_map(|other| Some((other.name.as_str(), other.recent.p99?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    if let (Some(mine), Some((other, theirs))) = (deployment.recent.p99, rival)
+        && total >= FEWEST
+        && mine > 2.0 * theirs
+        && mine > 1.0
+    {
+        let text = format!(
+            "p99 {} ms is {} × {other}'s {} ms, over {} requests",
+            numbers::figure(mine),
+            numbers::figure(mine / theirs.max(0.001)),
+            numbers::figure(theirs),
+            numbers::count(total)
+        );
+        told.push((Severity::Warning, text, "compare", open()));
+    }
+    let restarts = deployment.live.as_ref().map_or(0, |live| live.restarts);
+    if restarts > 0 {
+        let times = if restarts == 1 { "once".into() } else { format!("{restarts} times") };
+        told.push((Severity::Note, format!("an instance was replaced {times} since the start"), "logs", logs()));
+    }
+    told
+}

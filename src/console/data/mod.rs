@@ -1,0 +1,228 @@
+//! What is known of the workspace. Fed by the poller, read by everything that draws.
+
+/// What needs attention, ranked.
+pub mod findings;
+/// The connection to the workspace and the age of what it told.
+pub mod link;
+/// Seconds of a deployment, and figures over windows of them.
+pub mod series;
+
+use std::collections::BTreeMap;
+
+pub use findings::{Finding, Severity};
+pub use link::Link;
+pub use series::{Coverage, Series, Summary};
+
+use crate::console::app::event::Feed;
+use crate::resources::{
+    Counts, Deployment, Endpoint, JournalEntry, LiveDeployment, LiveFrame, Operation, ProcessStats, ProvisioningState,
+    TrafficMap, Weight,
+};
+
+/// Seconds kept of every series.
+pub const KEPT_S: i64 = 900;
+/// Seconds over which rates, errors and percentiles of tables are taken.
+pub const RECENT_S: i64 = 60;
+
+/// The workspace as it was told last.
+#[derive(Debug, Clone, Default)]
+pub struct Data {
+    pub link: Link,
+    /// By name.
+    pub endpoints: BTreeMap<String, EndpointView>,
+    /// Whether the list of endpoints was ever answered: an empty list is then really empty.
+    pub known: bool,
+    /// Newest first.
+    pub journal: Vec<JournalEntry>,
+    pub operations: Vec<Operation>,
+    pub process: ProcessStats,
+    /// The last complete second of the workspace's own clock, Unix seconds.
+    pub second: i64,
+    /// When seconds were observed; everything outside is a gap.
+    pub coverage: Coverage,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// An endpoint, its deployments and what runs of it.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointView {
+    pub name: String,
+    pub resource: Option<Endpoint>,
+    pub deployments: BTreeMap<String, DeploymentView>,
+    pub generation: u64,
+    /// Answered by the gateway itself (401, 404 without weight …) since the workspace started.
+    pub refused: Counts,
+}
+
+/// A deployment and what runs of it.
+#[derive(Debug, Clone, Default)]
+pub struct DeploymentView {
+    pub name: String,
+    pub resource: Option<Deployment>,
+    /// As of the last frame; `None` while nothing of it runs.
+    pub live: Option<LiveDeployment>,
+    pub series: Series,
+    /// Over the last [`RECENT_S`] seconds.
+    pub recent: Summary,
+}
+
+impl Data {
+    /// Takes in news.
+    pub fn feed(&mut self, feed: Feed, now: i64) {
+        match feed {
+            Feed::Frame(frame) => self.frame(*frame, now),
+            Feed::Endpoints(endpoints) => self.resources(endpoints),
+            Feed::Deployments { endpoint, deployments } => self.deployments(&endpoint, deployments),
+            Feed::Journal(journal) => self.journal = journal,
+            Feed::Operations(operations) => self.operations = operations,
+            Feed::Connected => {
+                self.link = Link::Live { last_ms: now };
+                self.coverage.interrupt();
+            }
+            Feed::Lost { reason, retry_at } => self.link.lost(now, reason, retry_at),
+        }
+        self.findings = findings::find(self);
+    }
+
+    fn frame(&mut self, frame: LiveFrame, now: i64) {
+        self.link = Link::Live { last_ms: now };
+        self.second = frame.at_ms.div_euclid(1000) - 1;
+        self.coverage.extend(self.second, frame.process.uptime_s.min(KEPT_S as u64) as i64);
+        self.process = frame.process;
+        for view in self.endpoints.values_mut().flat_map(|endpoint| endpoint.deployments.values_mut()) {
+            view.live = None;
+        }
+        for live in frame.endpoints {
+            let endpoint = self.endpoints.entry(live.name.clone()).or_default();
+            endpoint.name = live.name;
+            endpoint.generation = live.generation;
+            endpoint.refused = live.refused;
+            for mut live in live.deployments {
+                let view = endpoint.deployments.entry(live.name.clone()).or_default();
+                view.name.clone_from(&live.name);
+                view.series.push(std::mem::take(&mut live.seconds), self.second);
+                view.live = Some(live);
+            }
+        }
+        let (second, coverage) = (self.second, &self.coverage);
+        for view in self.endpoints.values_mut().flat_map(|endpoint| endpoint.deployments.values_mut()) {
+            view.recent = view.series.summary(second, RECENT_S, coverage);
+        }
+    }
+
+    fn resources(&mut self, endpoints: Vec<Endpoint>) {
+        self.known = true;
+        let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+        self.endpoints.retain(|name, _| names.contains(name));
+        for resource in endpoints {
+            let view = self.endpoints.entry(resource.name.clone()).or_default();
+            view.name.clone_from(&resource.name);
+            view.resource = Some(resource);
+        }
+    }
+
+    fn deployments(&mut self, endpoint: &str, deployments: Vec<Deployment>) {
+        let Some(view) = self.endpoints.get_mut(endpoint) else { return };
+        view.deployments.retain(|name, _| deployments.iter().any(|deployment| deployment.name == *name));
+        for resource in deployments {
+            let deployment = view.deployments.entry(resource.name.clone()).or_default();
+            deployment.name.clone_from(&resource.name);
+            deployment.resource = Some(resource);
+        }
+    }
+
+    /// Requests per second over all endpoints.
+    pub fn rate(&self) -> f64 {
+        self.endpoints.values().map(EndpointView::rate).sum()
+    }
+
+    /// Changes of traffic of an endpoint, newest first.
+    pub fn traffic_changes<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a JournalEntry> {
+        self.journal
+            .iter()
+            .filter(move |entry| entry.endpoint == endpoint && entry.action == "traffic" && entry.outcome == "done")
+    }
+}
+
+impl EndpointView {
+    /// Names of its deployments, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.deployments.keys().cloned().collect()
+    }
+
+    /// The weights that were asked for.
+    pub fn traffic(&self) -> TrafficMap {
+        self.resource.as_ref().map(|resource| resource.properties.traffic.clone()).unwrap_or_default()
+    }
+
+    /// The mirroring that was asked for.
+    pub fn mirror(&self) -> TrafficMap {
+        self.resource.as_ref().map(|resource| resource.properties.mirror_traffic.clone()).unwrap_or_default()
+    }
+
+    /// Weight of a deployment.
+    pub fn weight(&self, deployment: &str) -> Weight {
+        self.resource
+            .as_ref()
+            .and_then(|resource| resource.properties.traffic.get(deployment).copied())
+            .unwrap_or_default()
+    }
+
+    /// Requests per second over the last [`RECENT_S`] seconds.
+    pub fn rate(&self) -> f64 {
+        self.deployments.values().map(|deployment| deployment.recent.rate).sum()
+    }
+
+    /// All deployments together, over the last [`RECENT_S`] seconds.
+    pub fn recent(&self, data: &Data) -> Summary {
+        if let [only] = self.deployments.values().collect::<Vec<_>>()[..] {
+            return only.recent.clone();
+        }
+        let all: Vec<&Series> = self.deployments.values().map(|deployment| &deployment.series).collect();
+        Series::summary_of(&all, data.second, RECENT_S, &data.coverage)
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> ProvisioningState {
+        self.resource.as_ref().map_or(ProvisioningState::Unknown, |resource| resource.properties.provisioning_state)
+    }
+
+    /// Whether any weight is set on something that runs.
+    pub fn is_serving(&self) -> bool {
+        self.deployments
+            .values()
+            .any(|deployment| !self.weight(&deployment.name).is_zero() && deployment.ready() > 0)
+    }
+
+    /// Whether callers get 404 because no weight is set.
+    pub fn is_weightless(&self) -> bool {
+        crate::resources::traffic::sum(&self.traffic()) == 0
+    }
+}
+
+impl DeploymentView {
+    /// Instances that answer.
+    pub fn ready(&self) -> u32 {
+        self.live.as_ref().map_or(0, |live| live.ready)
+    }
+
+    /// Instances that should answer.
+    pub fn wanted(&self) -> u32 {
+        let told = self.resource.as_ref().map(|resource| resource.instances());
+        told.or(self.live.as_ref().map(|live| live.wanted)).unwrap_or(0)
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> ProvisioningState {
+        self.resource.as_ref().map_or(ProvisioningState::Unknown, |resource| resource.properties.provisioning_state)
+    }
+
+    /// `recommender:2`, from the id of its model; `None` when it has none.
+    pub fn model(&self) -> Option<String> {
+        let id = self.resource.as_ref()?.properties.model.as_deref()?;
+        let mut parts = id.rsplit('/');
+        let (version, _, name) = (parts.next()?, parts.next(), parts.next());
+        Some(name.map_or_else(|| version.trim_start_matches("azureml:").into(), |name| format!("{name}:{version}")))
+    }
+}
