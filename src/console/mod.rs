@@ -5,6 +5,8 @@
 
 /// What the user can do: one row per action.
 pub mod actions;
+/// Answers of endpoints: trees, differences, repetition elsewhere.
+pub mod answer;
 /// The loop, the model, events, effects and the executor.
 pub mod app;
 /// What is known of the workspace: resources, live series, findings.

@@ -92,16 +92,23 @@ pub const ROWS: &[Row] = &[
         .change(ask::undo)
         .unless(traffic::nothing_to_undo)
         .command("mlconsole traffic undo {endpoint}"),
-    Row::new(Action::WeightDown, "traffic.down", "1 % less", Traffic, &["left", "h"]).footer(99, "1 %").pair("traffic.up").unlisted(),
+    Row::new(Action::WeightDown, "traffic.down", "1 % less", Traffic, &["left", "h"])
+        .footer(99, "1 %")
+        .pair("traffic.up")
+        .unlisted(),
     Row::new(Action::WeightUp, "traffic.up", "1 % more", Traffic, &["right", "l"]).unlisted(),
     Row::new(Action::WeightDownFast, "traffic.down.fast", "10 % less", Traffic, &["shift-left", "shift-h"])
         .footer(98, "10 %")
         .pair("traffic.up.fast")
         .unlisted(),
     Row::new(Action::WeightUpFast, "traffic.up.fast", "10 % more", Traffic, &["shift-right", "shift-l"]).unlisted(),
-    Row::new(Action::TypeWeight, "traffic.type", "Type a weight", Traffic, &[
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9",
-    ])
+    Row::new(
+        Action::TypeWeight,
+        "traffic.type",
+        "Type a weight",
+        Traffic,
+        &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    )
     .footer(97, "type")
     .unlisted(),
     Row::new(Action::Preset, "traffic.preset", "Next preset: 0, 10, 50, 90, 100 %", Traffic, &["p"])
@@ -112,11 +119,17 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::Lock, "traffic.lock", "Keep this weight while others move", Traffic, &["x"])
         .footer(40, "lock")
         .unless(traffic::cannot_lock),
-    Row::new(Action::ApplyTraffic, "traffic.apply", "Apply the draft, or go back to the chosen change", Traffic, &["enter"])
-        .write()
-        .footer(100, "apply")
-        .unless(traffic::cannot_apply)
-        .command("mlconsole traffic set {endpoint} {weights}"),
+    Row::new(
+        Action::ApplyTraffic,
+        "traffic.apply",
+        "Apply the draft, or go back to the chosen change",
+        Traffic,
+        &["enter"],
+    )
+    .write()
+    .footer(100, "apply")
+    .unless(traffic::cannot_apply)
+    .command("mlconsole traffic set {endpoint} {weights}"),
     Row::new(Action::UndoTraffic, "traffic.undo", "Undo the last change", Traffic, &["u"])
         .write()
         .footer(95, "undo")

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::table::{Row, Scope};
 use super::rows;
+use super::table::{Row, Scope};
 
 /// The keys in force.
 #[derive(Debug, Clone)]
@@ -19,7 +19,9 @@ pub struct Keymap {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyConflict {
     /// Two actions of one scope on one key.
-    #[error("key {key} is bound to both {first} ({first_title}) and {second} ({second_title}); give one of them another key in [keys]")]
+    #[error(
+        "key {key} is bound to both {first} ({first_title}) and {second} ({second_title}); give one of them another key in [keys]"
+    )]
     Both { key: String, first: String, first_title: String, second: String, second_title: String },
     /// No such action.
     #[error("[keys] names {id}, which is no action{hint}")]

@@ -14,35 +14,93 @@ use crate::resources::{
 /// A request to the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
-    SetTraffic { endpoint: String, map: TrafficMap, mirror: Option<TrafficMap>, if_match: Option<String> },
+    SetTraffic {
+        endpoint: String,
+        map: TrafficMap,
+        mirror: Option<TrafficMap>,
+        if_match: Option<String>,
+    },
     PutEndpoint(Box<Endpoint>),
-    DeleteEndpoint { endpoint: String },
-    PutDeployment { endpoint: String, deployment: Box<Deployment> },
-    Scale { endpoint: String, deployment: String, instances: u32 },
-    Restart { endpoint: String, deployment: String },
-    DeleteDeployment { endpoint: String, deployment: String },
-    Keys { endpoint: String },
-    RegenerateKey { endpoint: String, primary: bool },
-    Token { endpoint: String },
+    DeleteEndpoint {
+        endpoint: String,
+    },
+    PutDeployment {
+        endpoint: String,
+        deployment: Box<Deployment>,
+    },
+    Scale {
+        endpoint: String,
+        deployment: String,
+        instances: u32,
+    },
+    Restart {
+        endpoint: String,
+        deployment: String,
+    },
+    DeleteDeployment {
+        endpoint: String,
+        deployment: String,
+    },
+    Keys {
+        endpoint: String,
+    },
+    RegenerateKey {
+        endpoint: String,
+        primary: bool,
+    },
+    Token {
+        endpoint: String,
+    },
     Models,
-    ModelVersions { model: String },
-    Inspect { model: String, version: String },
-    RegisterModel { name: String, version: Option<String>, model_type: String, path: String },
-    ArchiveModel { model: String, version: String },
+    ModelVersions {
+        model: String,
+    },
+    Inspect {
+        model: String,
+        version: String,
+    },
+    RegisterModel {
+        name: String,
+        version: Option<String>,
+        model_type: String,
+        path: String,
+    },
+    ArchiveModel {
+        model: String,
+        version: String,
+    },
     Environments,
-    CancelOperation { operation: String },
-    Requests { endpoint: String, deployment: Option<String>, limit: u32 },
+    CancelOperation {
+        operation: String,
+    },
+    Requests {
+        endpoint: String,
+        deployment: Option<String>,
+        limit: u32,
+    },
     Info,
-    Sample { endpoint: String, deployment: String },
+    Sample {
+        endpoint: String,
+        deployment: String,
+    },
     Score(Box<Score>),
     /// A burst of load until it ends or is given up.
     Load(Box<Burst>),
     /// The last lines, then whatever comes, until given up.
-    FollowLogs { endpoint: String, deployment: String, container: String, tail: u32 },
+    FollowLogs {
+        endpoint: String,
+        deployment: String,
+        container: String,
+        tail: u32,
+    },
     InstallSample,
     /// From a model file to an endpoint that answers.
-    ServeFile { path: String },
-    ApplyYaml { path: String },
+    ServeFile {
+        path: String,
+    },
+    ApplyYaml {
+        path: String,
+    },
 }
 
 impl Call {
@@ -157,7 +215,10 @@ pub enum Answer {
     Score(Box<Scored>),
     Load(Box<LoadReport>),
     /// The name of what was made.
-    Made { endpoint: String, text: String },
+    Made {
+        endpoint: String,
+        text: String,
+    },
 }
 
 /// A piece of an answer that comes in pieces.

@@ -90,7 +90,8 @@ async fn write(w: &Workspace, call: Call, report: &Reporter) -> Result<Result<An
             started(w.regenerate_key(&endpoint, which).await, report).await
         }
         Call::RegisterModel { name, version, model_type, path } => {
-            let model = NewModel { name: Some(name), version, path: PathBuf::from(path), model_type, ..NewModel::default() };
+            let model =
+                NewModel { name: Some(name), version, path: PathBuf::from(path), model_type, ..NewModel::default() };
             register(w, &model, report).await.map(|text| Answer::Made { endpoint: String::new(), text })
         }
         Call::ArchiveModel { model, version } => w.archive_model(&model, &version, true).await.map(|_| Answer::Done),
@@ -166,7 +167,11 @@ async fn register(w: &Workspace, model: &NewModel, report: &Reporter) -> Result<
     let name = model.name.clone().unwrap_or_default();
     let registered = w
         .register_model(model, &mut |sent, all| {
-            report.say(format!("upload {} of {}", crate::console::look::numbers::bytes(sent), crate::console::look::numbers::bytes(all)));
+            report.say(format!(
+                "upload {} of {}",
+                crate::console::look::numbers::bytes(sent),
+                crate::console::look::numbers::bytes(all)
+            ));
         })
         .await?;
     Ok(format!("model {name} version {} is registered", registered.name))
@@ -203,7 +208,8 @@ async fn serve_file(w: &Workspace, path: &str, report: &Reporter) -> Result<Answ
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, ClientError> {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
-        let bad = |what: &str| ClientError::local(format!("{what} of header {name:?} cannot be sent: check its characters"));
+        let bad =
+            |what: &str| ClientError::local(format!("{what} of header {name:?} cannot be sent: check its characters"));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("the name"))?;
         map.append(name, HeaderValue::from_str(value).map_err(|_| bad("the value"))?);
     }
@@ -212,7 +218,8 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, ClientError> {
 
 fn method(word: &str) -> Result<Method, ClientError> {
     let word = if word.is_empty() { "POST" } else { word };
-    Method::from_bytes(word.as_bytes()).map_err(|_| ClientError::local(format!("{word:?} is not a method: use GET or POST")))
+    Method::from_bytes(word.as_bytes())
+        .map_err(|_| ClientError::local(format!("{word:?} is not a method: use GET or POST")))
 }
 
 async fn score(w: &Workspace, score: Score) -> Result<Scored, ClientError> {

@@ -18,19 +18,39 @@ pub enum Event {
     /// News of the workspace; dropped when it belongs to a context that was left.
     Feed(u64, Feed),
     /// The end of a call.
-    Reply { epoch: u64, task: u64, call: Box<Call>, outcome: Result<Answer, Failure> },
+    Reply {
+        epoch: u64,
+        task: u64,
+        call: Box<Call>,
+        outcome: Result<Answer, Failure>,
+    },
     /// How far a call is.
-    Progress { epoch: u64, task: u64, text: String, operation: Option<Box<Operation>> },
+    Progress {
+        epoch: u64,
+        task: u64,
+        text: String,
+        operation: Option<Box<Operation>>,
+    },
     /// A piece of an answer that comes in pieces.
-    Piece { epoch: u64, task: u64, item: Item },
+    Piece {
+        epoch: u64,
+        task: u64,
+        item: Item,
+    },
     /// A context was opened, or why not.
     Opened(u64, Result<(), String>),
     /// The editor was closed: the text, or why there is none.
-    Edited { tag: EditTag, text: Result<String, String> },
+    Edited {
+        tag: EditTag,
+        text: Result<String, String>,
+    },
     /// The configuration was read again.
     Config(Result<super::options::Settings, String>),
     /// A file was read or written: what to tell.
-    Told { text: String, bad: bool },
+    Told {
+        text: String,
+        bad: bool,
+    },
 }
 
 /// What came over the live feed.
@@ -38,12 +58,18 @@ pub enum Event {
 pub enum Feed {
     Frame(Box<LiveFrame>),
     Endpoints(Vec<Endpoint>),
-    Deployments { endpoint: String, deployments: Vec<Deployment> },
+    Deployments {
+        endpoint: String,
+        deployments: Vec<Deployment>,
+    },
     Journal(Vec<JournalEntry>),
     Operations(Vec<Operation>),
     Connected,
     /// The feed ended; the next attempt is at `retry_at` (Unix milliseconds).
-    Lost { reason: String, retry_at: i64 },
+    Lost {
+        reason: String,
+        retry_at: i64,
+    },
 }
 
 /// The mouse, already translated to what lies under it on the screen the user sees.
@@ -90,24 +116,38 @@ pub enum EditTag {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the workspace.
-    Call { epoch: u64, task: u64, call: Box<Call> },
+    Call {
+        epoch: u64,
+        task: u64,
+        call: Box<Call>,
+    },
     /// Give up a call.
     Abort(u64),
     /// To the clipboard, by OSC 52.
     Copy(String),
     /// Edit text in `$EDITOR`; `suffix` picks its syntax.
-    Edit { tag: EditTag, text: String, suffix: &'static str },
+    Edit {
+        tag: EditTag,
+        text: String,
+        suffix: &'static str,
+    },
     /// Look at text in `$PAGER`.
     Page(String),
     /// Write down view, sort and filters.
     Save(String),
     /// Write text to a file.
-    Write { path: String, text: String },
+    Write {
+        path: String,
+        text: String,
+    },
     Mouse(bool),
     Redraw,
     Suspend,
     /// Leave the context for another one.
-    Switch { epoch: u64, context: String },
+    Switch {
+        epoch: u64,
+        context: String,
+    },
     /// Ask for everything again, now.
     Poll,
     ReadConfig,

@@ -125,7 +125,7 @@ pub fn list(model: &mut Model, action: Action) -> Vec<Effect> {
         _ => {}
     }
     let (page, columns) = (screens::page(model), screens::columns(model));
-    let Some(list) = screens::list(model) else { return Vec::new() };
+    let Some(list) = screens::list(model) else { return screens::moved(model, action) };
     let order = (list.sort, list.descending, list.filter.text.clone());
     list.update(action, page, columns);
     let resorted = order != (list.sort, list.descending, list.filter.text.clone());

@@ -1,8 +1,8 @@
 //! The program: loop, model, events, effects, executor.
 
+mod apply;
 /// What a workspace can be asked for, as plain data, and what it answers.
 pub mod call;
-mod apply;
 mod calls;
 /// What happened, and what is to be done about it.
 pub mod event;

@@ -6,13 +6,25 @@ pub enum Place {
     Dashboard,
     Endpoint(String),
     Traffic(String),
-    Test { endpoint: String, deployment: Option<String> },
-    Logs { endpoint: String, deployment: String },
+    Test {
+        endpoint: String,
+        deployment: Option<String>,
+    },
+    Logs {
+        endpoint: String,
+        deployment: String,
+    },
     /// Keys and how to connect.
     Connect(String),
     Models,
-    EndpointForm { name: Option<String> },
-    DeploymentForm { endpoint: String, name: Option<String>, model: Option<String> },
+    EndpointForm {
+        name: Option<String>,
+    },
+    DeploymentForm {
+        endpoint: String,
+        name: Option<String>,
+        model: Option<String>,
+    },
     Activity,
     Workspace,
 }

@@ -116,7 +116,9 @@ impl Poller {
         if last > 0 && wanted.len() > FEW {
             let mut touched: BTreeSet<String> =
                 journal.iter().filter(|entry| entry.seq > last).map(|entry| entry.endpoint.clone()).collect();
-            touched.extend(operations.iter().filter_map(|operation| Some(operation.properties.as_ref()?.endpoint.clone())));
+            touched.extend(
+                operations.iter().filter_map(|operation| Some(operation.properties.as_ref()?.endpoint.clone())),
+            );
             wanted.retain(|name| touched.contains(name));
         }
         self.tell(Feed::Endpoints(endpoints));

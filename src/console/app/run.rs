@@ -1,14 +1,13 @@
 //! The loop: takes events, draws when something changed, carries out effects.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::time::Duration;
 
 use crossterm::event::{Event as TermEvent, EventStream, KeyEventKind, MouseEvent, MouseEventKind};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -61,11 +60,10 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
         tokio::spawn(exec::keep(path, texts));
     }
     let program = Program {
-        executor: Executor::new(events.clone(), context.access),
+        executor: Executor::new(events, context.access),
         model,
         screen,
         drawn: Drawn::default(),
-        events,
         keeper,
         opening: None,
         terminal: Some(EventStream::new()),
@@ -81,7 +79,6 @@ struct Program {
     screen: Screen,
     drawn: Drawn,
     executor: Executor,
-    events: UnboundedSender<Event>,
     keeper: watch::Sender<String>,
     opening: Option<(u64, Opening)>,
     /// Dropped while another program has the terminal.
@@ -114,9 +111,10 @@ impl Program {
         let mut last_frame = self.draw()?;
         let mut due: Option<Instant> = None;
         loop {
-            let wake = self.model.wake_at().map(|at| {
-                Instant::now() + Duration::from_millis((at - now_ms()).clamp(10, 60_000) as u64)
-            });
+            let wake = self
+                .model
+                .wake_at()
+                .map(|at| Instant::now() + Duration::from_millis((at - now_ms()).clamp(10, 60_000) as u64));
             let alarm = [due, wake].into_iter().flatten().min();
             let woken = self.wait(&mut inbox, &mut stops, &mut suspends, alarm).await;
             self.model.now = now_ms();
@@ -247,9 +245,8 @@ impl Program {
 
     /// Carries out an effect; some answer at once.
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
-        let failed = |what: &str, error: std::io::Error| {
-            Some(Event::Told { text: format!("{what}: {error}"), bad: true })
-        };
+        let failed =
+            |what: &str, error: std::io::Error| Some(Event::Told { text: format!("{what}: {error}"), bad: true });
         match effect {
             Effect::Call { epoch, task, call } => self.executor.call(epoch, task, *call),
             Effect::Abort(task) => self.executor.abort(task),
@@ -327,10 +324,7 @@ fn exact(area: ratatui::layout::Rect, hit: &Hit, column: u16) -> Hit {
 
 async fn next(terminal: &mut Option<EventStream>) -> Option<std::io::Result<TermEvent>> {
     match terminal {
-        Some(stream) => {
-            let mut stream: Pin<&mut (dyn Stream<Item = std::io::Result<TermEvent>> + Send)> = Pin::new(stream);
-            stream.next().await
-        }
+        Some(stream) => stream.next().await,
         None => std::future::pending().await,
     }
 }

@@ -46,7 +46,11 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         },
         Event::Config(outcome) => global::configured(model, outcome),
         Event::Told { text, bad } => {
-            if bad { model.toasts.bad(model.now, text) } else { model.toasts.good(model.now, text) }
+            if bad {
+                model.toasts.bad(model.now, text)
+            } else {
+                model.toasts.good(model.now, text)
+            }
             Vec::new()
         }
         // of a context that was left

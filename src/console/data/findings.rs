@@ -45,7 +45,14 @@ pub fn find(data: &Data) -> Vec<Finding> {
 fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {
     let name = &endpoint.name;
     let mut tell = |severity, deployment: Option<&str>, text: String, step, place| {
-        found.push(Finding { severity, endpoint: name.clone(), deployment: deployment.map(String::from), text, step, place });
+        found.push(Finding {
+            severity,
+            endpoint: name.clone(),
+            deployment: deployment.map(String::from),
+            text,
+            step,
+            place,
+        });
     };
     let Some(_) = &endpoint.resource else { return };
     if endpoint.state() == ProvisioningState::Failed {
@@ -115,7 +122,8 @@ fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView) -> Vec<To
         ];
         let kinds: Vec<String> =
             kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what} {}", numbers::count(*n))).collect();
-        let text = format!("{} % of {} requests failed: {}", numbers::figure(share), numbers::count(total), kinds.join(", "));
+        let text =
+            format!("{} % of {} requests failed: {}", numbers::figure(share), numbers::count(total), kinds.join(", "));
         told.push((severity, text, "logs", logs()));
     }
     let rival = endpoint

@@ -190,9 +190,7 @@ impl EndpointView {
 
     /// Whether any weight is set on something that runs.
     pub fn is_serving(&self) -> bool {
-        self.deployments
-            .values()
-            .any(|deployment| !self.weight(&deployment.name).is_zero() && deployment.ready() > 0)
+        self.deployments.values().any(|deployment| !self.weight(&deployment.name).is_zero() && deployment.ready() > 0)
     }
 
     /// Whether callers get 404 because no weight is set.

@@ -134,11 +134,7 @@ pub fn toasts(model: &Model, ui: &mut Ui, area: Rect) {
         if y <= area.y + 1 {
             break;
         }
-        let (style, glyph) = if toast.bad {
-            (theme.toast_bad, "!")
-        } else {
-            (theme.toast, theme.glyphs.dot)
-        };
+        let (style, glyph) = if toast.bad { (theme.toast_bad, "!") } else { (theme.toast, theme.glyphs.dot) };
         let text = format!(" {glyph} {} ", toast.text);
         let wide = ui.measure(&text).min(area.width);
         let x = area.right().saturating_sub(wide);
@@ -153,7 +149,8 @@ pub fn footer(model: &Model, ui: &mut Ui, area: Rect) {
     let y = area.bottom() - 1;
     ui.wipe(Rect { y, height: 1, ..area }, model.theme.text);
     let scopes = model.scopes();
-    let mut rows: Vec<&'static Row> = actions::rows().filter(|row| row.rank > 0 && scopes.contains(&row.scope)).collect();
+    let mut rows: Vec<&'static Row> =
+        actions::rows().filter(|row| row.rank > 0 && scopes.contains(&row.scope)).collect();
     let depth = model.nav.stack.len();
     rows.retain(|row| match row.action {
         Action::Back if row.scope == Scope::Global => depth > 1,

@@ -23,9 +23,10 @@ pub fn mark<S: AsRef<str>>(theme: &Theme, name: &str, all: &[S]) -> Mark {
     if name.eq_ignore_ascii_case("green") {
         return Mark { shape: glyphs.triangle, style: theme.green, other: None };
     }
-    let others = all.iter().map(AsRef::as_ref).filter(|other: &&str| {
-        !other.eq_ignore_ascii_case("blue") && !other.eq_ignore_ascii_case("green")
-    });
+    let others = all
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|other: &&str| !other.eq_ignore_ascii_case("blue") && !other.eq_ignore_ascii_case("green"));
     let mut others: Vec<&str> = others.collect();
     others.sort_unstable();
     let at = others.iter().position(|other| *other == name).unwrap_or(0) % glyphs.shapes.len();

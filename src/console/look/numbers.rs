@@ -92,7 +92,11 @@ pub fn ceil_125(value: f64) -> f64 {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].iter().map(|step| step * power).find(|step| *step >= value * 0.999_999).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0, 10.0]
+        .iter()
+        .map(|step| step * power)
+        .find(|step| *step >= value * 0.999_999)
+        .unwrap_or(10.0 * power)
 }
 
 /// A label of an axis: as few digits as tell it.

@@ -142,7 +142,12 @@ impl Theme {
             ThemeName::Light => Self::derive(name, glyphs, light()),
             ThemeName::HighContrast => Self::derive(name, glyphs, contrast()),
             ThemeName::BlueOrange => {
-                let palette = Palette { blue: Color::LightBlue, green: Color::Rgb(255, 160, 40), both: Color::White, ..terminal() };
+                let palette = Palette {
+                    blue: Color::LightBlue,
+                    green: Color::Rgb(255, 160, 40),
+                    both: Color::White,
+                    ..terminal()
+                };
                 Self::derive(name, glyphs, palette)
             }
             ThemeName::Mono => Self::mono(glyphs),
@@ -245,14 +250,7 @@ fn terminal() -> Palette {
         blue: Color::LightBlue,
         green: Color::Green,
         both: Color::Cyan,
-        others: [
-            Color::Magenta,
-            Color::Yellow,
-            Color::Cyan,
-            Color::LightMagenta,
-            Color::LightYellow,
-            Color::LightRed,
-        ],
+        others: [Color::Magenta, Color::Yellow, Color::Cyan, Color::LightMagenta, Color::LightYellow, Color::LightRed],
         overlay: Style::new(),
     }
 }

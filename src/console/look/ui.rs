@@ -28,7 +28,19 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.chars().any(hostile) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| if c == '\t' { ' ' } else if hostile(c) { '·' } else { c }).collect())
+    Cow::Owned(
+        text.chars()
+            .map(|c| {
+                if c == '\t' {
+                    ' '
+                } else if hostile(c) {
+                    '·'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+    )
 }
 
 fn hostile(c: char) -> bool {

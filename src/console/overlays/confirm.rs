@@ -84,7 +84,8 @@ impl State {
         let text: Vec<String> =
             self.question.lines.iter().flat_map(|line| ui::wrap(line, width.saturating_sub(4))).collect();
         let command = self.command.as_ref().map(|command| ui::wrap(&format!("$ {command}"), width.saturating_sub(4)));
-        let extra = command.as_ref().map_or(0, |lines| lines.len() as u16 + 1) + if self.typed.is_some() { 3 } else { 0 };
+        let extra =
+            command.as_ref().map_or(0, |lines| lines.len() as u16 + 1) + if self.typed.is_some() { 3 } else { 0 };
         let height = text.len() as u16 + extra + 6;
         let inner = ui.float(layout::middle(area, width, height), &self.question.title);
         let mut y = inner.y + 1;

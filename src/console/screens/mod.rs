@@ -79,6 +79,11 @@ pub trait Screen: Sync {
         Vec::new()
     }
 
+    /// Up, down and the like while no list has the focus.
+    fn moved(&self, _: &mut Model, _: Action) -> Vec<Effect> {
+        Vec::new()
+    }
+
     /// The user came here.
     fn entered(&self, _: &mut Model, _: &Place) -> Vec<Effect> {
         Vec::new()
@@ -226,6 +231,11 @@ pub fn pane(model: &mut Model, forward: bool) -> Vec<Effect> {
     screen(model).pane(model, forward)
 }
 
+/// Up, down and the like while no list has the focus.
+pub fn moved(model: &mut Model, action: Action) -> Vec<Effect> {
+    screen(model).moved(model, action)
+}
+
 /// The user came to a place.
 pub fn entered(model: &mut Model, place: &Place) -> Vec<Effect> {
     screen_of(model, place).entered(model, place)
@@ -296,7 +306,8 @@ pub fn draw(model: &Model, buf: &mut Buffer) -> Drawn {
     let mut ui = Ui::new(buf, &model.theme);
     ui.paint(area, model.theme.text);
     if area.width < layout::LEAST.0 || area.height < layout::LEAST.1 {
-        let text = format!("mlconsole needs {}x{}; this is {}x{}", layout::LEAST.0, layout::LEAST.1, area.width, area.height);
+        let text =
+            format!("mlconsole needs {}x{}; this is {}x{}", layout::LEAST.0, layout::LEAST.1, area.width, area.height);
         ui.text(area.x, area.y + area.height / 2, area.width, &text, model.theme.text);
         return Drawn { hits: ui.hits, cursor: None };
     }

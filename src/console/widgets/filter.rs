@@ -36,7 +36,8 @@ impl Filter {
         let kind = match rest.strip_prefix('~') {
             _ if rest.is_empty() => Kind::All,
             Some("") => Kind::All,
-            Some(pattern) => match regex::RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build() {
+            Some(pattern) => match regex::RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build()
+            {
                 Ok(regex) => Kind::Regex(regex),
                 Err(error) => Kind::Broken(reason(&error)),
             },

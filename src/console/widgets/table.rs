@@ -46,11 +46,10 @@ const MARGIN: u16 = 3;
 /// Where the columns that fit stand: index, x, width.
 pub fn arrange(columns: &[Column], area: Rect) -> Vec<(usize, u16, u16)> {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
-    let need = |kept: &[usize]| -> u16 {
-        kept.iter().map(|at| columns[*at].width + GAP).sum::<u16>() + MARGIN
-    };
+    let need = |kept: &[usize]| -> u16 { kept.iter().map(|at| columns[*at].width + GAP).sum::<u16>() + MARGIN };
     while need(&kept) > area.width + GAP {
-        let Some(at) = kept.iter().copied().filter(|at| columns[*at].drop > 0).max_by_key(|at| columns[*at].drop) else {
+        let Some(at) = kept.iter().copied().filter(|at| columns[*at].drop > 0).max_by_key(|at| columns[*at].drop)
+        else {
             break;
         };
         kept.retain(|other| *other != at);
@@ -60,7 +59,8 @@ pub fn arrange(columns: &[Column], area: Rect) -> Vec<(usize, u16, u16)> {
     let mut x = area.x + MARGIN;
     let mut placed = Vec::new();
     for at in kept {
-        let extra = if shares > 0 { u32::from(left) * u32::from(columns[at].grow) / u32::from(shares) } else { 0 } as u16;
+        let extra =
+            if shares > 0 { u32::from(left) * u32::from(columns[at].grow) / u32::from(shares) } else { 0 } as u16;
         let width = (columns[at].width + extra).min(area.right().saturating_sub(x));
         placed.push((at, x, width));
         x += width + GAP;
@@ -139,8 +139,12 @@ mod tests {
 
     #[test]
     fn columns_drop_from_the_least_important_and_the_rest_grows() {
-        let columns =
-            [Column::left("NAME", 10, 0).grow(1), Column::right("P99", 6, 2), Column::right("P95", 6, 9), Column::right("RATE", 6, 1)];
+        let columns = [
+            Column::left("NAME", 10, 0).grow(1),
+            Column::right("P99", 6, 2),
+            Column::right("P95", 6, 9),
+            Column::right("RATE", 6, 1),
+        ];
         let area = |width| Rect { x: 0, y: 0, width, height: 5 };
         let kept = |width| arrange(&columns, area(width)).iter().map(|(at, ..)| *at).collect::<Vec<_>>();
         assert_eq!(kept(80), [0, 1, 2, 3]);
