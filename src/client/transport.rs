@@ -4,7 +4,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 
@@ -204,7 +204,7 @@ impl Transport {
             if attempt == 3 {
                 return Err(error);
             }
-            let backoff = Duration::from_millis(100 << (attempt * 2)).mul_f64(0.75 + fastrand::f64() / 2.0);
+            let backoff = Duration::from_millis(80 * 3_u64.pow(attempt)).mul_f64(0.75 + fastrand::f64() / 2.0);
             tokio::time::sleep(pause.unwrap_or(backoff).min(LONGEST_PAUSE)).await;
             attempt += 1;
         }
@@ -244,7 +244,8 @@ impl Transport {
                 request.header(AUTHORIZATION, value).header("x-ms-client-request-id", uuid::Uuid::new_v4().to_string());
         }
         if !call.body.is_empty() || matches!(call.method, Method::PUT | Method::POST | Method::PATCH) {
-            request = request.body(call.body.clone());
+            // Stores insist on a length, also of nothing.
+            request = request.header(CONTENT_LENGTH, call.body.len()).body(call.body.clone());
         }
         request.send().await.map_err(|e| ClientError::from_reqwest(&e, what, origin(&call.url)))
     }

@@ -1,0 +1,4 @@
+//! The client against recorded answers of Azure, and the binary against real workspaces.
+
+mod azure;
+mod recorded;
