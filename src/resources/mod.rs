@@ -3,6 +3,7 @@
 
 pub mod arm;
 pub mod asset;
+pub mod autoscale;
 pub mod connection;
 pub mod deployment;
 pub mod document;

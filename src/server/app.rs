@@ -70,4 +70,6 @@ pub struct App {
     /// The workspace's guid: made once, kept.
     pub workspace_guid: String,
     pub started: Instant,
+    /// True once feeds are to end, because the workspace shuts down.
+    pub closing: tokio::sync::watch::Sender<bool>,
 }

@@ -84,6 +84,7 @@ impl Running {
             // Whoever waits on the file must not believe a workspace that is gone.
             let _ = std::fs::remove_file(file);
         }
+        app.closing.send_replace(true);
         gateway.shutdown(app.options.drain).await;
         minutes.abort();
         super::minutes::flush(&app.store, &app.telemetry).await;
@@ -134,6 +135,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         tokens,
         workspace_guid: secrets.workspace_guid,
         started: Instant::now(),
+        closing: tokio::sync::watch::Sender::new(false),
     });
     // Before the first request can come in, so that none meets an endpoint that is not there yet.
     app.reconciler.resume().await?;

@@ -4,46 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// A kind of registered asset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AssetKind {
-    Model,
-    Environment,
-    Code,
-    Data,
-}
-
-impl AssetKind {
-    /// The segment of its collection in paths.
-    pub fn collection(self) -> &'static str {
-        match self {
-            Self::Model => "models",
-            Self::Environment => "environments",
-            Self::Code => "codes",
-            Self::Data => "data",
-        }
-    }
-
-    /// What a person calls one.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Environment => "environment",
-            Self::Code => "code asset",
-            Self::Data => "data asset",
-        }
-    }
-
-    fn of(segment: &str) -> Option<Self> {
-        Some(match segment {
-            "models" => Self::Model,
-            "environments" => Self::Environment,
-            "codes" => Self::Code,
-            "data" => Self::Data,
-            _ => return None,
-        })
-    }
-}
+use crate::resources::ids::AssetKind;
 
 /// What an ARM path names, whatever the method.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +140,7 @@ fn workspace(rest: &[Segment<'_>]) -> Option<Place> {
         [("datastores", _)] => Place::Datastores,
         [("datastores", _), (_, name)] => Place::Datastore((*name).to_owned()),
         [("datastores", _), (_, name), ("listsecrets", _)] => Place::DatastoreSecrets((*name).to_owned()),
-        [(kind, _), rest @ ..] => asset(AssetKind::of(kind)?, rest)?,
+        [(kind, _), rest @ ..] => asset(AssetKind::from_collection(kind)?, rest)?,
     })
 }
 

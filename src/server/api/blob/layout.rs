@@ -152,7 +152,9 @@ fn check_blob(name: &str) -> Result<(), BadName> {
             "" => return wrong("it has an empty path segment"),
             "." | ".." => return wrong("\".\" and \"..\" are not allowed in it"),
             _ if part.len() > 255 => return wrong("a path segment is longer than 255 bytes"),
-            _ if part.contains(['\0', '\\']) => return wrong("it has a NUL or a backslash"),
+            _ if part.contains(|c: char| c == '\\' || c.is_control()) => {
+                return wrong("it has a backslash or a control character");
+            }
             _ => {}
         }
     }
