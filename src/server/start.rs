@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::api::tokens::Tokens;
 use super::app::{App, Options};
+use super::engine;
 use super::gateway::{Gateway, Mode, Router};
 use super::lock::Lock;
 use super::reconcile::Reconciler;
@@ -123,8 +124,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     };
     let tokens = Arc::new(Tokens::new(&secrets.signing, &connection.base_url, &secrets.workspace_guid));
     let mode = if options.random_routing { Mode::Random } else { Mode::Block };
-    let reconciler =
-        Reconciler::new(store.clone(), Arc::clone(&router), Arc::clone(&telemetry), Arc::clone(&tokens), mode);
+    let reconciler = Reconciler::new(
+        store.clone(),
+        Arc::clone(&router),
+        Arc::clone(&telemetry),
+        Arc::clone(&tokens),
+        mode,
+        Arc::new(engine::load),
+    );
     let app = Arc::new(App {
         options,
         connection,

@@ -164,3 +164,86 @@ fn bundle(authority_pem: &str) -> String {
 fn certificate(error: rcgen::Error) -> StartError {
     StartError::Certificate(format!("a certificate could not be made: {error}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+
+    use super::*;
+
+    /// Whether a client that trusts the bundle accepts the server under this name.
+    fn accepted(bundle: &Path, server: &Arc<ServerConfig>, name: &str) -> bool {
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(bundle).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        roots.add(certificates[0].clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut wire).unwrap();
+            }
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            if client.process_new_packets().is_err() {
+                return false;
+            }
+        }
+        client.writer().flush().is_ok()
+    }
+
+    #[test]
+    fn loopback_is_trusted_under_all_its_names_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = prepare(dir.path(), &["192.0.2.7".to_owned()]).unwrap();
+        for name in ["127.0.0.1", "::1", "localhost", "restaurants.localhost", "192.0.2.7"] {
+            assert!(accepted(&tls.ca_bundle, &tls.server, name), "{name}");
+        }
+        for name in ["127.0.0.2", "example.com", "a.b.localhost"] {
+            assert!(!accepted(&tls.ca_bundle, &tls.server, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_clients_trusted_stays_trusted_after_a_restart() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let first = prepare(dir.path(), &[]).unwrap();
+        let kept = dir.path().join("kept.pem");
+        std::fs::copy(&first.ca_bundle, &kept).unwrap();
+        let again = prepare(dir.path(), &[]).unwrap();
+        assert!(accepted(&kept, &again.server, "127.0.0.1"));
+        let mode = std::fs::metadata(dir.path().join("tls/ca-key.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn another_workspaces_certificate_is_not_trusted() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (tls, stranger) = (prepare(dir.path(), &[]).unwrap(), prepare(other.path(), &[]).unwrap());
+        assert!(!accepted(&tls.ca_bundle, &stranger.server, "127.0.0.1"));
+    }
+
+    #[test]
+    fn a_damaged_key_is_explained() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("tls")).unwrap();
+        std::fs::write(dir.path().join("tls/ca-key.pem"), "junk").unwrap();
+        let error = prepare(dir.path(), &[]).err().unwrap().to_string();
+        assert!(error.contains("ca-key.pem") && error.contains("Remove it"), "{error}");
+    }
+}

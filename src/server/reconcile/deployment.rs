@@ -10,7 +10,7 @@ use super::report::{Report, State, Step};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::{ArmError, Deployment, ProvisioningState};
-use crate::server::engine::{self, Servable};
+use crate::server::engine::Servable;
 use crate::server::gateway::Pool;
 use crate::server::store::{Change, Expect, Key, Kind};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
@@ -193,10 +193,9 @@ impl Reconciler {
             return Ok(Arc::clone(running.pool.servable()));
         }
         let began = Instant::now();
-        let of_thread = Arc::clone(log);
+        let (of_thread, loader) = (Arc::clone(log), Arc::clone(&self.loader));
         let thread = format!("load {endpoint}/{}", wanted.name);
-        let work =
-            on_own_thread(thread, move || engine::load(&source, &|line| say(&of_thread, fetcher, Level::Info, line)));
+        let work = on_own_thread(thread, move || loader(&source, &|line| say(&of_thread, fetcher, Level::Info, line)));
         let loaded = tracker.unless_canceled(work).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
         let text = format!("Model loaded in {} ms.", began.elapsed().as_millis());
         say(log, fetcher, Level::Info, &text);

@@ -10,6 +10,8 @@ mod endpoint;
 mod model;
 mod notes;
 mod report;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod turns;
 
@@ -18,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::api::tokens::Tokens;
+use super::engine::{LoadError, ModelSource, Servable};
 use super::gateway::{AuthFailure, AuthPolicy, EndpointRoute, Mode, Pool, Router};
 use super::store::{Change, Doc, Expect, Key, Kind, Result, Store, StoreError, fold};
 use super::telemetry::Telemetry;
@@ -35,6 +38,10 @@ const RETRY: Duration = Duration::from_secs(1);
 pub const NOTE: &str = "mlconsole.note";
 /// Property of a deployment that holds why it failed.
 pub const ERROR: &str = "mlconsole.error";
+
+/// Loads a model version: [`super::engine::load`].
+pub(super) type Loader =
+    dyn Fn(&ModelSource, &dyn Fn(&str)) -> std::result::Result<Arc<dyn Servable>, LoadError> + Send + Sync;
 
 /// Endpoint and deployment, folded; the deployment is "" for the endpoint itself.
 type Slot = (String, String);
@@ -55,6 +62,7 @@ pub struct Reconciler {
     telemetry: Arc<Telemetry>,
     tokens: Arc<Tokens>,
     mode: Mode,
+    loader: Arc<Loader>,
     runtime: tokio::runtime::Handle,
     serving: Mutex<HashMap<Slot, Serving>>,
     reports: Mutex<HashMap<Slot, Report>>,
@@ -71,6 +79,7 @@ impl Reconciler {
         telemetry: Arc<Telemetry>,
         tokens: Arc<Tokens>,
         mode: Mode,
+        loader: Arc<Loader>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -79,6 +88,7 @@ impl Reconciler {
             telemetry,
             tokens,
             mode,
+            loader,
             runtime: tokio::runtime::Handle::current(),
             serving: Mutex::default(),
             reports: Mutex::default(),
@@ -134,8 +144,9 @@ impl Reconciler {
                 let open = match me.store.operation_on(&endpoint, deployment.as_deref()) {
                     Ok(open) => open,
                     Err(error) => {
-                        tracing::error!(%error, endpoint, deployment, "operations cannot be read");
-                        return;
+                        tracing::error!(%error, endpoint, deployment, "operations cannot be read; trying again");
+                        tokio::time::sleep(RETRY).await;
+                        continue;
                     }
                 };
                 let Some(operation) = open else { return };

@@ -1,0 +1,386 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::*;
+use crate::resources::{JournalEntry, OperationDetails, Signature, Sku};
+use crate::server::engine::{Instance, ScoreRequest, ScoreResponse};
+use crate::server::store::JournalFilter;
+
+/// A workspace whose models do what their file says: `ok`, `broken`, `panic`, `slow` (waits for the gate).
+struct House {
+    dir: tempfile::TempDir,
+    store: Store,
+    telemetry: Arc<Telemetry>,
+    reconciler: Arc<Reconciler>,
+    loads: Arc<AtomicUsize>,
+    gate: Arc<AtomicBool>,
+}
+
+struct Model;
+struct Copy;
+
+impl Servable for Model {
+    fn instance(self: Arc<Self>) -> std::result::Result<Box<dyn Instance>, LoadError> {
+        Ok(Box::new(Copy))
+    }
+    fn signature(&self) -> Option<Signature> {
+        None
+    }
+    fn swagger(&self, _: &str, _: &str) -> Option<serde_json::Value> {
+        None
+    }
+    fn sample(&self) -> Option<ScoreRequest> {
+        None
+    }
+}
+
+impl Instance for Copy {
+    fn score(&mut self, request: &ScoreRequest) -> ScoreResponse {
+        ScoreResponse {
+            status: 200,
+            headers: Vec::new(),
+            content_type: "application/json",
+            body: Bytes::clone(&request.body),
+            model_time: Duration::ZERO,
+            caller_fault: false,
+        }
+    }
+}
+
+impl House {
+    async fn new() -> Self {
+        Self::on(tempfile::tempdir().unwrap(), Arc::default()).await
+    }
+
+    async fn on(dir: tempfile::TempDir, gate: Arc<AtomicBool>) -> Self {
+        let store = Store::open(dir.path()).unwrap();
+        let telemetry = Telemetry::new(None);
+        let loads = Arc::new(AtomicUsize::new(0));
+        let (counted, opened) = (Arc::clone(&loads), Arc::clone(&gate));
+        let loader = move |source: &ModelSource, log: &dyn Fn(&str)| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            log("reading");
+            match std::fs::read_to_string(&source.path).unwrap().as_str() {
+                "ok" => Ok(Arc::new(Model) as Arc<dyn Servable>),
+                "panic" => panic!("deep in the engine"),
+                "slow" => {
+                    while !opened.load(Ordering::SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    Ok(Arc::new(Model) as Arc<dyn Servable>)
+                }
+                _ => Err(LoadError::new("Operator Foo is not served. Export the model again without it.")),
+            }
+        };
+        let reconciler = Reconciler::new(
+            store.clone(),
+            Router::new(Arc::clone(&telemetry)),
+            Arc::clone(&telemetry),
+            Arc::new(Tokens::new(&[1; 32], "https://127.0.0.1:1", "w")),
+            Mode::Block,
+            Arc::new(loader),
+        );
+        reconciler.resume().await.unwrap();
+        Self { dir, store, telemetry, reconciler, loads, gate }
+    }
+
+    /// What a crash and a restart leave: the folder alone.
+    async fn restarted(self) -> Self {
+        let Self { dir, store, reconciler, gate, .. } = self;
+        store.close();
+        reconciler.stop();
+        drop((store, reconciler));
+        Self::on(dir, gate).await
+    }
+
+    fn model(&self, name: &str) -> String {
+        let folder = self.dir.path().join("assets/azureml-blobstore-local").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("model.onnx"), name).unwrap();
+        let uri = format!("azureml://datastores/workspaceblobstore/paths/{name}/model.onnx");
+        let body = json!({"properties": {"modelUri": uri, "modelType": "custom_model"}});
+        self.store.commit(Change::new().put(Key::new(Kind::ModelVersion, name, "1"), &body, Expect::Any)).unwrap();
+        format!("azureml:{name}:1")
+    }
+
+    fn endpoint(&self, traffic: serde_json::Value) {
+        let body = json!({"name": "e", "properties": {"traffic": traffic, "provisioningState": "Succeeded"}});
+        self.store.commit(Change::new().put(Key::endpoint("e"), &body, Expect::Any)).unwrap();
+    }
+
+    fn deployment(&self) -> Deployment {
+        self.store.get_as(&Key::deployment("e", "blue")).unwrap().unwrap()
+    }
+
+    /// Writes an operation down as the control plane does; `edit` changes the wanted deployment.
+    fn ask(&self, verb: &str, edit: impl FnOnce(&mut Deployment)) -> String {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("od:{}", NEXT.fetch_add(1, Ordering::SeqCst));
+        let mut wanted = self.store.get_as(&Key::deployment("e", "blue")).unwrap().unwrap_or_else(|| Deployment {
+            name: "blue".into(),
+            sku: Some(Sku { capacity: 1, ..Sku::default() }),
+            ..Deployment::default()
+        });
+        edit(&mut wanted);
+        wanted.properties.provisioning_state = ProvisioningState::Updating;
+        let details = OperationDetails {
+            verb: verb.into(),
+            endpoint: "e".into(),
+            deployment: Some("blue".into()),
+            ..OperationDetails::default()
+        };
+        let operation = Operation {
+            name: name.clone(),
+            status: "Updating".into(),
+            properties: Some(details),
+            ..Operation::default()
+        };
+        let entry = JournalEntry { outcome: "running".into(), ..JournalEntry::default() };
+        let change = Change::new()
+            .put(Key::deployment("e", "blue"), &wanted, Expect::Any)
+            .operation(operation)
+            .journal_of(&name, entry);
+        self.store.commit(change).unwrap();
+        name
+    }
+
+    async fn ended(&self, operation: &str) -> Operation {
+        let mut changes = self.store.changes();
+        loop {
+            changes.borrow_and_update();
+            match self.store.operation(operation).unwrap() {
+                Some(now) if now.is_terminal() => return now,
+                _ => changes.changed().await.unwrap(),
+            }
+        }
+    }
+
+    async fn done(&self, verb: &str, edit: impl FnOnce(&mut Deployment)) -> Operation {
+        let operation = self.ask(verb, edit);
+        self.reconciler.nudge("E", Some("BLUE"));
+        self.ended(&operation).await
+    }
+
+    async fn ready(&self) {
+        let mut changes = self.store.changes();
+        while !self.reconciler.is_ready("e", "blue") {
+            changes.changed().await.unwrap();
+        }
+    }
+
+    fn log(&self) -> String {
+        let lines = self.telemetry.deployment("e", "blue").log().tail(None, 100);
+        lines.iter().map(|l| format!("{} {} {}\n", l.container, l.level, l.text)).collect()
+    }
+}
+
+fn uses(model: String) -> impl FnOnce(&mut Deployment) {
+    move |d| d.properties.model = Some(model)
+}
+
+fn instances(n: u32) -> impl FnOnce(&mut Deployment) {
+    move |d| d.sku = Some(Sku { capacity: n, ..Sku::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_comes_up_phase_by_phase_and_comes_back_after_a_restart() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let operation = house.done("create", uses(house.model("ok"))).await;
+    assert_eq!(operation.status, "Succeeded", "{:?}", operation.error);
+    let phases = operation.properties.unwrap().phases;
+    assert_eq!(phases.len(), 4);
+    assert!(phases.iter().all(|p| p.started_ms > 0 && p.ended_ms >= p.started_ms), "{phases:?}");
+    assert_eq!(house.store.journal(&JournalFilter::default()).unwrap()[0].outcome, "done");
+    assert_eq!(house.deployment().properties.provisioning_state, ProvisioningState::Succeeded);
+    assert!(house.reconciler.is_ready("e", "blue"));
+    assert!(house.log().contains("storage-initializer info Model ok:1"), "{}", house.log());
+    let head = house.reconciler.instance_status("e", "blue");
+    assert!(head.contains("UserContainerStart: Succeeded") && head.contains("Name: Downloaded"), "{head}");
+
+    let before = house.deployment();
+    let house = house.restarted().await;
+    house.ready().await;
+    assert_eq!(house.deployment(), before, "nothing was written: nobody asked for anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_served_here_is_explained_with_a_way_out() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let script = |d: &mut Deployment| {
+        d.properties.code_configuration =
+            Some(crate::resources::deployment::CodeConfiguration { code_id: None, scoring_script: "score.py".into() });
+    };
+    type Edit = Box<dyn FnOnce(&mut Deployment)>;
+    let cases: [(Edit, &[&str]); 6] = [
+        (Box::new(script), &["score.py", "not served by the local workspace yet", "ONNX"]),
+        (
+            Box::new(|d| (d.properties.code_configuration, d.properties.model) = (None, None)),
+            &["image cannot run without containers"],
+        ),
+        (
+            Box::new(|d| d.properties.model = Some("azureml://registries/r/models/m/versions/1".into())),
+            &["registry \"r\"", "register it here"],
+        ),
+        (Box::new(|d| d.properties.model = Some("azureml:nope:3".into())), &["nope:3", "not registered"]),
+        (Box::new(uses(house.model("broken"))), &["Operator Foo is not served"]),
+        (Box::new(uses(house.model("panic"))), &["makes the engine fail", "nothing else is affected"]),
+    ];
+    for (edit, words) in cases {
+        let operation = house.done("create", edit).await;
+        let message = operation.error.expect("refused").message;
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        let deployment = house.deployment();
+        assert_eq!(deployment.properties.provisioning_state, ProvisioningState::Failed);
+        assert_eq!(deployment.properties.properties[ERROR], message);
+        assert!(house.log().contains(&message));
+        assert!(house.reconciler.instance_status("e", "blue").contains("Type: Warning"));
+    }
+    assert_eq!(house.done("update", uses(house.model("ok"))).await.status, "Succeeded");
+    assert!(!house.deployment().properties.properties.contains_key(ERROR));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_update_keeps_the_old_version_serving_also_after_a_restart() {
+    let house = House::new().await;
+    house.endpoint(json!({"blue": 100}));
+    house.done("create", uses(house.model("ok"))).await;
+    let pool = house.reconciler.pool("e", "blue").unwrap();
+    let operation = house.done("update", uses(house.model("broken"))).await;
+    let message = operation.error.unwrap().message;
+    assert!(message.ends_with("The previous version keeps serving."), "{message}");
+    assert!(Arc::ptr_eq(&pool, &house.reconciler.pool("e", "blue").unwrap()));
+    drop(pool);
+    let house = house.restarted().await;
+    house.ready().await;
+    assert_eq!(house.deployment().properties.provisioning_state, ProvisioningState::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scaling_and_restarting_load_nothing_again() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    house.done("create", uses(house.model("ok"))).await;
+    for n in [3, 0, 2] {
+        assert_eq!(house.done("scale", instances(n)).await.status, "Succeeded");
+        let status = house.reconciler.pool("e", "blue").unwrap().status();
+        assert_eq!((status.wanted, status.ready), (n, n));
+        assert_eq!(house.reconciler.is_ready("e", "blue"), n > 0);
+    }
+    assert_eq!(house.done("restart", |_| {}).await.status, "Succeeded");
+    let settings = |d: &mut Deployment| d.tags = [("t".to_owned(), "1".to_owned())].into();
+    assert_eq!(house.done("update", settings).await.status, "Succeeded");
+    assert_eq!(house.loads.load(Ordering::SeqCst), 1);
+    let house = house.restarted().await;
+    house.ready().await;
+    assert_eq!(house.reconciler.pool("e", "blue").unwrap().status().wanted, 2, "the size survives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_with_traffic_is_not_deleted_and_one_without_leaves_nothing() {
+    let house = House::new().await;
+    house.endpoint(json!({"blue": 100}));
+    house.done("create", uses(house.model("ok"))).await;
+    let refused = house.done("delete", |_| {}).await;
+    assert!(refused.error.unwrap().message.contains("still has traffic"));
+    assert!(house.reconciler.is_ready("e", "blue"));
+    assert_eq!(house.deployment().properties.provisioning_state, ProvisioningState::Succeeded);
+
+    house.endpoint(json!({"blue": 0}));
+    assert_eq!(house.done("delete", |_| {}).await.status, "Succeeded");
+    assert!(house.reconciler.pool("e", "blue").is_none());
+    assert!(house.store.get(&Key::deployment("e", "blue")).unwrap().is_none());
+    assert!(house.store.list(Kind::Serving, None).unwrap().is_empty());
+    let endpoint: Endpoint = house.store.get_as(&Key::endpoint("e")).unwrap().unwrap();
+    assert!(endpoint.properties.traffic.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_is_canceled_while_it_loads() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let operation = house.ask("create", uses(house.model("slow")));
+    house.reconciler.nudge("e", Some("blue"));
+    let mut changes = house.store.changes();
+    while house.loads.load(Ordering::SeqCst) == 0 {
+        changes.changed().await.unwrap();
+        tokio::task::yield_now().await;
+        if house
+            .store
+            .operation(&operation)
+            .unwrap()
+            .unwrap()
+            .properties
+            .unwrap()
+            .phases
+            .iter()
+            .filter(|p| p.started_ms > 0)
+            .count()
+            >= 2
+        {
+            break;
+        }
+    }
+    assert!(house.reconciler.busy("E", Some("Blue")).unwrap().is_some());
+    let ended = house.reconciler.cancel(&operation).await.unwrap();
+    assert_eq!(ended.status, "Canceled");
+    assert_eq!(house.deployment().properties.provisioning_state, ProvisioningState::Canceled);
+    assert!(house.reconciler.busy("e", Some("blue")).unwrap().is_none());
+    let again = house.reconciler.cancel(&operation).await.unwrap_err();
+    assert!(again.message.contains("has ended already"), "{again}");
+    house.gate.store(true, Ordering::SeqCst);
+    assert_eq!(house.done("update", |_| {}).await.status, "Succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_a_crash_interrupted_is_finished_after_the_restart() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let create = house.ask("create", uses(house.model("ok")));
+    // No nudge: the process dies first.
+    let house = house.restarted().await;
+    assert_eq!(house.ended(&create).await.status, "Succeeded");
+    let delete = house.ask("delete", |_| {});
+    let house = house.restarted().await;
+    assert_eq!(house.ended(&delete).await.status, "Succeeded");
+    assert!(house.store.get(&Key::deployment("e", "blue")).unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_an_endpoint_takes_everything_with_it() {
+    let house = House::new().await;
+    house.endpoint(json!({"blue": 100}));
+    house.done("create", uses(house.model("ok"))).await;
+    let keys = crate::resources::EndpointKeys { primary_key: "a".into(), secondary_key: "b".into() };
+    let details = OperationDetails { verb: "delete".into(), endpoint: "e".into(), ..OperationDetails::default() };
+    let operation =
+        Operation { name: "oe:1".into(), status: "Deleting".into(), properties: Some(details), ..Operation::default() };
+    house.store.commit(Change::new().endpoint_keys("e", &keys).operation(operation)).unwrap();
+    house.reconciler.nudge("e", None);
+    assert_eq!(house.ended("oe:1").await.status, "Succeeded");
+    for kind in [Kind::Endpoint, Kind::Deployment, Kind::Serving] {
+        assert!(house.store.list(kind, None).unwrap().is_empty(), "{kind:?}");
+    }
+    assert!(house.store.endpoint_keys("e").unwrap().is_none());
+    assert!(house.reconciler.pool("e", "blue").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_vcpus_than_the_machine_has_and_kubernetes_are_said_not_refused() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let model = house.model("ok");
+    let operation = house.done("create", |d| {
+        d.properties.model = Some(model);
+        d.properties.endpoint_compute_type = "Kubernetes".into();
+        d.properties.instance_type = Some("Standard_FX48mds".into());
+        instances(40)(d);
+    });
+    assert_eq!(operation.await.status, "Succeeded");
+    let note = house.deployment().properties.properties[NOTE].clone();
+    assert!(note.contains("1920 vCPUs") && note.contains("Kubernetes endpoint"), "{note}");
+    assert!(house.log().contains(&note));
+}
