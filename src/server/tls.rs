@@ -1,7 +1,12 @@
-//! The workspace's own certificates: a certificate authority made once, a fresh leaf at every start.
+//! The workspace's own certificates: a certificate authority made once, leaves issued as names are asked for.
+//!
+//! Clients accept no wildcard directly under a top-level name, so `*.localhost` would not do for endpoints reached by
+//! host name: each `{endpoint}.localhost` gets a leaf of its own when it is first asked for.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use rcgen::{
@@ -11,12 +16,18 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SigningKey};
 
 use super::start::StartError;
 use super::store::files::write_atomic;
 
-/// Days a leaf is valid. It is made anew at every start, so only a process that runs for longer would notice.
-const LEAF_DAYS: i64 = 820;
+/// Days a leaf is valid.
+const LEAF_DAYS: i64 = 90;
+/// A leaf is replaced after this time, long before it expires.
+const LEAF_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Leaves kept at a time; a caller that invents names only makes the others be issued again.
+const LEAVES: usize = 1_000;
 const CA_YEARS: i16 = 20;
 
 /// What the listeners and `mlconsole env` need.
@@ -26,7 +37,8 @@ pub(super) struct Tls {
     pub ca_bundle: PathBuf,
 }
 
-/// Reads or makes the CA in `tls/`, issues a leaf for loopback (and `extra` host names or addresses), writes the bundle.
+/// Reads or makes the CA in `tls/`, makes ready to issue leaves for loopback (and `extra` addresses), writes
+/// the bundle.
 pub(super) fn prepare(dir: &Path, extra: &[String]) -> Result<Tls, StartError> {
     let dir = dir.join("tls");
     std::fs::create_dir_all(&dir).map_err(|e| StartError::folder(&dir, &e))?;
@@ -37,10 +49,63 @@ pub(super) fn prepare(dir: &Path, extra: &[String]) -> Result<Tls, StartError> {
     write_atomic(&ca_bundle, bundle(&authority_pem).as_bytes(), 0o644)?;
 
     let leaf_key = KeyPair::generate().map_err(certificate)?;
-    let leaf = leaf_params(extra)?.signed_by(&leaf_key, &Issuer::new(params, key)).map_err(certificate)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-    let server = server_config(vec![leaf.der().clone()], private)?;
-    Ok(Tls { server, ca_bundle })
+    let signing = rustls::crypto::ring::sign::any_ecdsa_type(&private).map_err(rustls_error)?;
+    let names = ["localhost", "127.0.0.1", "::1"].into_iter().map(String::from).chain(extra.iter().cloned()).collect();
+    let leaves = Leaves { issuer: Issuer::new(params, key), key: leaf_key, signing, names, issued: Mutex::default() };
+    // Issued here so that what is wrong is said at the start, not to the first caller.
+    leaves.leaf("").map_err(certificate)?;
+    Ok(Tls { server: finish(server_builder()?.with_cert_resolver(Arc::new(leaves))), ca_bundle })
+}
+
+/// Issues leaves, one key for all of them.
+struct Leaves {
+    issuer: Issuer<'static, KeyPair>,
+    key: KeyPair,
+    signing: Arc<dyn SigningKey>,
+    /// In every leaf.
+    names: Vec<String>,
+    /// By the additional name; "" for the leaf without one.
+    issued: Mutex<HashMap<String, (Instant, Arc<CertifiedKey>)>>,
+}
+
+impl Leaves {
+    fn leaf(&self, additional: &str) -> Result<Arc<CertifiedKey>, rcgen::Error> {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, leaf)) = issued.get(additional)
+            && at.elapsed() < LEAF_AGE
+        {
+            return Ok(Arc::clone(leaf));
+        }
+        let mut names = self.names.clone();
+        names.extend((!additional.is_empty()).then(|| additional.to_owned()));
+        let certificate = leaf_params(names)?.signed_by(&self.key, &self.issuer)?;
+        let leaf = Arc::new(CertifiedKey::new(vec![certificate.der().clone()], Arc::clone(&self.signing)));
+        if issued.len() >= LEAVES {
+            issued.clear();
+        }
+        issued.insert(additional.to_owned(), (Instant::now(), Arc::clone(&leaf)));
+        Ok(leaf)
+    }
+}
+
+impl std::fmt::Debug for Leaves {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Leaves({:?})", self.names)
+    }
+}
+
+impl ResolvesServerCert for Leaves {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name().unwrap_or_default().to_ascii_lowercase();
+        let is_label =
+            |l: &str| !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let additional =
+            asked.strip_suffix(".localhost").filter(|label| is_label(label)).map_or("", |_| asked.as_str());
+        self.leaf(additional)
+            .inspect_err(|error| tracing::error!(%error, name = additional, "no certificate could be issued"))
+            .ok()
+    }
 }
 
 /// A listener's configuration from the user's own certificate.
@@ -62,15 +127,21 @@ fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Arc<ServerConfig>, StartError> {
-    let rustls = |e: rustls::Error| StartError::Certificate(format!("the certificate cannot be used: {e}."));
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(rustls)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(rustls)?;
+    Ok(finish(server_builder()?.with_single_cert(chain, key).map_err(rustls_error)?))
+}
+
+fn server_builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>, StartError> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions().map_err(rustls_error)?.with_no_client_auth())
+}
+
+fn finish(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Arc::new(config)
+}
+
+fn rustls_error(error: rustls::Error) -> StartError {
+    StartError::Certificate(format!("the certificate cannot be used: {error}."))
 }
 
 fn authority_key(dir: &Path) -> Result<KeyPair, StartError> {
@@ -119,10 +190,8 @@ fn authority_params(key: &KeyPair) -> Result<CertificateParams, StartError> {
     Ok(params)
 }
 
-fn leaf_params(extra: &[String]) -> Result<CertificateParams, StartError> {
-    let mut names: Vec<String> = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
-    names.extend(extra.iter().filter(|n| !n.is_empty()).cloned());
-    let mut params = CertificateParams::new(names).map_err(certificate)?;
+fn leaf_params(names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name = name("mlconsole local workspace");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
