@@ -120,6 +120,7 @@ fn pick(shares: impl Iterator<Item = u32>, mut ticket: u32) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fastrand::Rng;
     use proptest::prelude::*;
 
     fn deal(splitter: &mut Splitter, requests: usize) -> Vec<u32> {

@@ -243,3 +243,6 @@ impl Drop for ConnectionCount {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,95 @@ fn merged(a: &[(u16, u32)], b: &[(u16, u32)]) -> Vec<(u16, u32)> {
         sum.extend(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const T: i64 = 1_700_000_040_000;
+
+    #[test]
+    fn a_second_shows_once_it_is_finished_with_zeros_in_between() {
+        let series = Series::new();
+        series.record(T + 100, Outcome::Ok, 500, 10);
+        series.record(T + 200, Outcome::ModelError, 700, 10);
+        let second = T / 1_000;
+        assert_eq!(series.seconds(0..i64::MAX, T + 900), []);
+        assert_eq!(series.seconds(0..i64::MAX, T + 1_010), [], "inside the grace period");
+        series.record(T + 2_500, Outcome::Refused, 0, 0);
+        let seconds = series.seconds(0..i64::MAX, T + 4_100);
+        let totals: Vec<(i64, u64)> = seconds.iter().map(|s| (s.at - second, s.counts.total())).collect();
+        assert_eq!(totals, [(0, 2), (1, 0), (2, 1), (3, 0)]);
+        assert_eq!((seconds[0].counts.ok, seconds[0].counts.model_error), (1, 1));
+        assert_eq!(seconds[0].latency.iter().map(|(_, n)| n).sum::<u32>(), 2);
+        assert!(seconds[2].latency.is_empty(), "a refusal says nothing of the model's latency");
+        assert_eq!(series.seconds(second + 2..second + 3, T + 9_000).len(), 1);
+    }
+
+    #[test]
+    fn old_seconds_leave_and_minutes_stay() {
+        let series = Series::new();
+        for second in 0..2_000 {
+            series.record(T + second * 1_000, Outcome::Ok, 1, 1);
+        }
+        let now = T + 2_000_000 + GRACE_MS;
+        let seconds = series.seconds(0..i64::MAX, now);
+        assert_eq!(seconds.len(), SECONDS);
+        assert_eq!(seconds.last().map(|s| s.at), Some(T / 1_000 + 1_999));
+        let minutes = series.minutes(&(0..i64::MAX), now);
+        assert_eq!(minutes.iter().map(|m| m.counts.ok).sum::<u64>(), 2_000);
+        assert_eq!(minutes[1].counts.ok, 60);
+        assert_eq!(minutes[1].bytes, 60);
+        assert!(minutes.iter().all(|m| m.at % 60 == 0));
+    }
+
+    #[test]
+    fn minutes_survive_a_restart() {
+        let before = Series::new();
+        before.record(T, Outcome::Timeout, 9, 0);
+        let saved = before.minutes(&(0..i64::MAX), T + 5_000);
+        let after = Series::new();
+        after.import(saved);
+        after.record(T + 6_000, Outcome::Ok, 9, 0);
+        let minutes = after.minutes(&(0..i64::MAX), T + 9_000);
+        assert_eq!(minutes.len(), 1);
+        assert_eq!((minutes[0].counts.timeout, minutes[0].counts.ok), (1, 1));
+        assert_eq!(minutes[0].latency.iter().map(|(_, n)| n).sum::<u32>(), 2);
+    }
+
+    #[test]
+    fn many_writers_and_a_curious_reader_lose_nothing() {
+        let series = Series::new();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let series = &series;
+                scope.spawn(move || {
+                    for n in 0..20_000_i64 {
+                        series.record(T + n + writer * 3, Outcome::Ok, n as u64, 1);
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for n in 0..200 {
+                    series.seconds(0..i64::MAX, T + n * 100);
+                }
+            });
+        });
+        let minutes = series.minutes(&(0..i64::MAX), i64::MAX);
+        assert_eq!(minutes.iter().map(|m| m.counts.ok).sum::<u64>(), 80_000);
+        assert_eq!(series.total(i64::MAX).count(), 80_000);
+    }
+
+    proptest! {
+        #[test]
+        fn merging_adds(a in prop::collection::btree_map(0u16..50, 1u32..9, 0..20), b in prop::collection::btree_map(0u16..50, 1u32..9, 0..20)) {
+            let flat = |m: &std::collections::BTreeMap<u16, u32>| m.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>();
+            let mut sum = a.clone();
+            for (k, v) in &b {
+                *sum.entry(*k).or_default() += v;
+            }
+            prop_assert_eq!(merged(&flat(&a), &flat(&b)), flat(&sum));
+        }
+    }
+}

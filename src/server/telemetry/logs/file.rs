@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::resources::LogLine;
@@ -80,8 +80,13 @@ impl RotatingFile {
                 if let Some(folder) = self.path.parent() {
                     fs::create_dir_all(folder)?;
                 }
-                let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-                let size = file.metadata()?.len();
+                let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+                let mut size = file.metadata()?.len();
+                if size > 0 && !ends_a_line(&mut file)? {
+                    // A crash cut the last line short; ours begins on a line of its own.
+                    file.write_all(b"\n")?;
+                    size += 1;
+                }
                 self.open.insert((file, size))
             }
         };
@@ -112,6 +117,13 @@ impl RotatingFile {
             let _ = fs::remove_dir(folder);
         }
     }
+}
+
+fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 #[cfg(test)]
@@ -147,7 +159,9 @@ mod tests {
         let mut file = RotatingFile::new(path.clone());
         file.write(&line(1));
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"te").unwrap();
-        assert_eq!(RotatingFile::new(path).tail(10).len(), 1);
+        RotatingFile::new(path.clone()).write(&line(3));
+        let seqs: Vec<u64> = RotatingFile::new(path).tail(10).iter().map(|l| l.seq).collect();
+        assert_eq!(seqs, [1, 3]);
     }
 
     #[test]

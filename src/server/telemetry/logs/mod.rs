@@ -190,3 +190,67 @@ fn tail(lines: &VecDeque<LogLine>, container: Option<Container>, n: usize) -> Ve
     last.reverse();
     last
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: Container = Container::InferenceServer;
+
+    #[test]
+    fn a_log_continues_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e/blue.log");
+        DeploymentLog::open(Some(path.clone())).push(SERVER, Some(0), Level::Info, "one\ntwo");
+        let log = DeploymentLog::open(Some(path));
+        log.push(Container::StorageInitializer, None, Level::Error, "three");
+        let lines = log.tail(None, 10);
+        let seen: Vec<_> =
+            lines.iter().map(|l| (l.seq, l.container.as_str(), l.level.as_str(), l.text.as_str())).collect();
+        assert_eq!(
+            seen,
+            [
+                (1, "inference-server", "info", "one"),
+                (2, "inference-server", "info", "two"),
+                (3, "storage-initializer", "error", "three")
+            ]
+        );
+        assert_eq!(log.tail(Some(SERVER), 1)[0].text, "two");
+    }
+
+    #[test]
+    fn a_slow_follower_loses_lines_and_is_told_how_many() {
+        let log = DeploymentLog::open(None);
+        log.push(SERVER, None, Level::Info, "before");
+        let mut follower = log.subscribe(Some(SERVER), 10);
+        assert_eq!(follower.backlog.len(), 1);
+        for n in 0..FOLLOWER + 7 {
+            log.push(SERVER, None, Level::Info, &format!("{n}"));
+        }
+        for n in 0..FOLLOWER {
+            let line = follower.lines.try_recv().unwrap();
+            assert_eq!((line.text, line.dropped), (format!("{n}"), 0));
+        }
+        log.push(SERVER, None, Level::Info, "after");
+        let line = follower.lines.try_recv().unwrap();
+        assert_eq!((line.text.as_str(), line.dropped), ("after", 7));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_followers_that_leave_are_forgotten() {
+        let log = DeploymentLog::open(None);
+        drop(log.subscribe(None, 0));
+        for n in 0..KEPT + 10 {
+            log.push(SERVER, None, Level::Debug, &n.to_string());
+        }
+        assert_eq!(log.tail(None, usize::MAX).len(), KEPT);
+        assert!(lock(&log.inner).followers.is_empty());
+    }
+
+    #[test]
+    fn azure_spellings_of_containers_are_understood() {
+        assert_eq!("InferenceServer".parse(), Ok(SERVER));
+        assert_eq!("storage-initializer".parse(), Ok(Container::StorageInitializer));
+        assert!("model".parse::<Container>().is_err());
+    }
+}
