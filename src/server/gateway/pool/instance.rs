@@ -21,6 +21,8 @@ pub struct Cell {
     pub instance: u32,
     pub started: Instant,
     pub retire: AtomicBool,
+    /// A call has come back.
+    pub served: AtomicBool,
     busy: Mutex<Option<Busy>>,
 }
 
@@ -53,7 +55,14 @@ impl Drop for Running {
 
 impl Cell {
     pub fn new(id: u64, instance: u32) -> Self {
-        Self { id, instance, started: Instant::now(), retire: AtomicBool::new(false), busy: Mutex::new(None) }
+        Self {
+            id,
+            instance,
+            started: Instant::now(),
+            retire: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            busy: Mutex::new(None),
+        }
     }
 
     /// How long the present call has been running.
@@ -104,10 +113,7 @@ pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
         }
     };
     shared.report(cell, Event::Ready);
-    match serve(shared, cell, instance) {
-        Some(event) => shared.report(cell, event),
-        None => shared.left(cell),
-    }
+    serve(shared, cell, instance);
 }
 
 /// A failure to start.
@@ -129,20 +135,19 @@ fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
     Ok(instance)
 }
 
-/// Scores until told to leave. `Some` says how the instance was lost.
-fn serve(shared: &Arc<Shared>, cell: &Cell, mut instance: Box<dyn Instance>) -> Option<Event> {
+/// Scores until told to leave, or until the model panics.
+fn serve(shared: &Arc<Shared>, cell: &Cell, mut instance: Box<dyn Instance>) {
     while let Some(job) = shared.queue.pop(|| leave(shared, cell)) {
         let Some((request, queued)) = begin(shared, cell, job) else { continue };
         let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
         // Given up as hung in the meantime: a replacement is at work, this thread is one too many.
         let Some(busy) = lock(&cell.busy).take() else {
-            shared.stuck.fetch_sub(1, Ordering::AcqRel);
-            shared.changed.notify_all();
-            return None;
+            return shared.unstuck();
         };
         note_service_time(shared, busy.since.elapsed());
         match result {
             Ok(response) => {
+                cell.served.store(true, Ordering::Relaxed);
                 note_failure(shared, cell, &response);
                 finish(shared, busy.reply, Ending::Answered { response, queued });
             }
@@ -150,13 +155,14 @@ fn serve(shared: &Arc<Shared>, cell: &Cell, mut instance: Box<dyn Instance>) -> 
                 let text = panic_text(&*panic);
                 // What a panic left behind may panic again when dropped.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
-                finish(shared, busy.reply, Ending::Panicked);
-                return Some(Event::Panicked(text));
+                // The pool knows before the caller does.
+                shared.report(cell, Event::Panicked(text));
+                return finish(shared, busy.reply, Ending::Panicked);
             }
         }
     }
     let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
-    None
+    shared.left(cell);
 }
 
 fn leave(shared: &Shared, cell: &Cell) -> Leave {

@@ -11,12 +11,10 @@ use super::{Level, Shared};
 use crate::server::engine::LoadError;
 use crate::server::telemetry::lock;
 
-/// Losses in a row that are made good at once; after that with back-off.
+/// Losses in a row, without a call answered in between, that are made good at once; after that with back-off.
 const AT_ONCE: u32 = 3;
 const BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
-/// An instance that served this long starts with a clean slate.
-const PROVEN: Duration = Duration::from_secs(30);
 
 /// What a thread says of itself.
 pub enum Event {
@@ -60,7 +58,7 @@ impl Member {
     }
 
     pub fn lost(&mut self) {
-        if matches!(self.state, State::Ready) && self.cell.started.elapsed() > PROVEN {
+        if self.cell.served.swap(false, Ordering::Relaxed) {
             self.losses = 0;
         }
         let wait = match self.losses.checked_sub(AT_ONCE) {
@@ -116,7 +114,9 @@ impl Shared {
     /// Takes an event from a thread; one that belongs to the pool no more is ignored.
     pub fn report(&self, cell: &Cell, event: Event) {
         let mut members = lock(&self.members);
-        let Some(member) = members.all.iter_mut().find(|m| m.cell.id == cell.id) else { return };
+        let Some(member) = members.all.iter_mut().find(|m| m.cell.id == cell.id) else {
+            return members.leaving.retain(|c| c.id != cell.id);
+        };
         match event {
             Event::Ready => {
                 member.state = State::Ready;
@@ -145,6 +145,19 @@ impl Shared {
     /// A thread has ended in peace.
     pub fn left(&self, cell: &Cell) {
         lock(&self.members).leaving.retain(|c| c.id != cell.id);
+    }
+
+    /// A thread given up as hung has come back: what waited for that may start again.
+    pub fn unstuck(&self) {
+        let mut members = lock(&self.members);
+        self.stuck.fetch_sub(1, Ordering::AcqRel);
+        for member in &mut members.all {
+            if matches!(member.state, State::Down { .. }) {
+                member.state = State::Down { retry: Instant::now() };
+            }
+        }
+        drop(members);
+        self.changed.notify_all();
     }
 
     /// Publishes the numbers that follow from the members.

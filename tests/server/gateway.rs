@@ -1,0 +1,8 @@
+//! The data plane over real sockets, with real pools and a model that misbehaves on demand.
+
+mod house;
+mod limits;
+mod mirror;
+mod misbehaviour;
+mod routing;
+mod sockets;
