@@ -197,21 +197,26 @@ impl<'a> Ui<'a> {
 
     /// The title of a section on a thin line, with a note at its right end.
     pub fn section(&mut self, area: Rect, title: &str, note: &str, focused: bool) {
+        let note = if note.is_empty() { Line::default() } else { Line::styled(note.to_string(), self.theme.dim) };
+        self.section_with(area, title, &note, focused);
+    }
+
+    /// The same with a note of several styles.
+    pub fn section_with(&mut self, area: Rect, title: &str, note: &Line<'_>, focused: bool) {
         if area.is_empty() {
             return;
         }
         let theme = self.theme;
         let style = if focused { theme.accent } else { theme.title };
         let x = self.text(area.x + 1, area.y, area.width.saturating_sub(2), title, style) + 1;
-        let right = area.right();
-        let rule = right.saturating_sub(x);
+        let rule = area.right().saturating_sub(x);
         self.repeat(x, area.y, rule, theme.glyphs.rule, theme.rule);
-        if !note.is_empty() {
-            let wide = self.measure(note);
-            if wide + 4 < rule {
-                let at = right.saturating_sub(wide + 3);
-                self.text(at, area.y, wide + 2, &format!(" {note} "), theme.dim);
-            }
+        let wide: u16 = note.spans.iter().map(|span| self.measure(&span.content)).sum();
+        if wide > 0 && wide + 3 < rule {
+            let at = area.right() - wide - 3;
+            self.put(at, area.y, " ", theme.text);
+            self.line(at + 1, area.y, wide, note);
+            self.put(at + 1 + wide, area.y, " ", theme.text);
         }
     }
 

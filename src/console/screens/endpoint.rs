@@ -18,6 +18,8 @@ use crate::console::look::Ui;
 pub struct State {
     pub endpoint: String,
     pub deployment: Option<String>,
+    /// The second set of pictures is shown, where there is no room for all.
+    pub second: bool,
 }
 
 /// The screen.
@@ -143,15 +145,17 @@ impl Screen for EndpointScreen {
         }
     }
 
-    fn pane(&self, model: &mut Model, forward: bool) -> Vec<Effect> {
-        Self::step(model, if forward { 1 } else { -1 })
+    fn pane(&self, model: &mut Model, _: bool) -> Vec<Effect> {
+        model.endpoint.second = !model.endpoint.second;
+        Vec::new()
     }
 
     fn entered(&self, model: &mut Model, place: &Place) -> Vec<Effect> {
         if let Place::Endpoint(name) = place
             && model.endpoint.endpoint != *name
         {
-            model.endpoint = State { endpoint: name.clone(), deployment: None };
+            let deployment = model.endpoint.deployment.take();
+            model.endpoint = State { endpoint: name.clone(), deployment, second: false };
         }
         Vec::new()
     }

@@ -6,6 +6,8 @@
 pub mod ask;
 pub mod dashboard;
 pub mod endpoint;
+/// Pictures and words several screens share.
+pub mod figures;
 mod later;
 pub mod traffic;
 pub mod welcome;

@@ -2,6 +2,7 @@
 
 mod draft;
 mod view;
+mod words;
 
 use ratatui::layout::Rect;
 
