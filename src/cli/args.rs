@@ -115,11 +115,23 @@ impl Command {
         }
     }
 
+    /// Whether it changes anything in the workspace.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Self::Endpoint(command) => command.changes(),
+            Self::Deployment(command) => command.changes(),
+            Self::Traffic(command) => !matches!(command, TrafficCommand::Show { .. } | TrafficCommand::History { .. }),
+            Self::Model(command) => matches!(command, ModelCommand::Register(_) | ModelCommand::Archive { .. }),
+            Self::Environment(command) => matches!(command, EnvironmentCommand::Register(_)),
+            _ => false,
+        }
+    }
+
     /// Whether it deals with the first ctrl-c itself.
     pub(super) fn handles_interrupt(&self) -> bool {
         match self {
             Self::Load(_) | Self::Traffic(_) => true,
-            Self::Endpoint(command) => command.follows(),
+            Self::Endpoint(command) => command.changes(),
             Self::Deployment(command) => command.follows(),
             _ => false,
         }

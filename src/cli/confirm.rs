@@ -2,8 +2,45 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use super::Session;
 use super::error::CliError;
 use super::output::one_line;
+use crate::config::Access;
+
+/// Whether a change may be made in this context at all, and without being asked.
+///
+/// # Errors
+/// In a read-only context; in a protected one without a yes.
+pub(super) fn access(session: &Session) -> Result<(), CliError> {
+    let context = one_line(&session.context);
+    match session.access {
+        Access::Open => Ok(()),
+        Access::ReadOnly => Err(CliError::failed(format!(
+            "the context {context} is read-only: nothing was done. Its `access` in the configuration says so"
+        ))),
+        Access::Protected if session.yes => Ok(()),
+        Access::Protected if !std::io::stdin().is_terminal() => Err(CliError::usage(format!(
+            "the context {context} is protected: add --yes to change it without being asked"
+        ))),
+        Access::Protected => {
+            let answer = ask(&format!("The context {context} is protected. Go on? [y/N] "))?;
+            let yes = ["y", "yes"].contains(&answer.to_ascii_lowercase().as_str());
+            if yes { Ok(()) } else { Err(CliError::failed("nothing was done")) }
+        }
+    }
+}
+
+fn ask(question: &str) -> Result<String, CliError> {
+    let mut error = std::io::stderr();
+    let _ = write!(error, "{question}");
+    let _ = error.flush();
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|e| CliError::failed(format!("the answer cannot be read: {e}; nothing was done")))?;
+    Ok(answer.trim().to_owned())
+}
 
 /// The user types `name` to go on. `what` completes "This …".
 ///
@@ -17,13 +54,6 @@ pub(super) fn by_typing(name: &str, what: &str, yes: bool) -> Result<(), CliErro
         return Err(CliError::usage(format!("this {what}: add --yes to do it without being asked")));
     }
     let name = one_line(name);
-    let mut error = std::io::stderr();
-    let _ = write!(error, "This {what}.\nType its name ({name}) to go on: ");
-    let _ = error.flush();
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|e| CliError::failed(format!("the answer cannot be read: {e}; nothing was done")))?;
-    if answer.trim() == name { Ok(()) } else { Err(CliError::failed("that is not its name: nothing was done")) }
+    let answer = ask(&format!("This {what}.\nType its name ({name}) to go on: "))?;
+    if answer == name { Ok(()) } else { Err(CliError::failed("that is not its name: nothing was done")) }
 }

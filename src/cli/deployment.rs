@@ -97,6 +97,11 @@ pub struct LogArgs {
 }
 
 impl DeploymentCommand {
+    /// Whether it changes something.
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self, Self::Show(_) | Self::List { .. } | Self::Logs(_))
+    }
+
     /// Whether it follows an operation, or a log.
     pub(super) fn follows(&self) -> bool {
         !matches!(self, Self::Show(_) | Self::List { .. })

@@ -90,8 +90,8 @@ pub enum KeyType {
 }
 
 impl EndpointCommand {
-    /// Whether it follows an operation.
-    pub(super) fn follows(&self) -> bool {
+    /// Whether it changes something; then it also follows an operation.
+    pub(super) fn changes(&self) -> bool {
         matches!(self, Self::Create { .. } | Self::Update(_) | Self::Delete { .. } | Self::RegenerateKeys { .. })
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod confirm;
+mod context;
 mod deployment;
 mod endpoint;
 mod env;
@@ -20,6 +21,7 @@ mod watch;
 use std::io::IsTerminal as _;
 
 pub use args::{Args, Command, Common, ContextCommand, Need, OutputFormat, ServeArgs};
+pub use context::run as context;
 pub use error::CliError;
 pub use interrupt::Interrupts;
 pub use model::print_report;
@@ -27,6 +29,7 @@ pub use output::note;
 pub use watch::{demo_load, watch};
 
 use crate::client::Workspace;
+use crate::config::Access;
 
 /// What this program calls itself to a workspace.
 pub const AGENT: &str = concat!("mlconsole-cli/", env!("CARGO_PKG_VERSION"));
@@ -34,6 +37,9 @@ pub const AGENT: &str = concat!("mlconsole-cli/", env!("CARGO_PKG_VERSION"));
 /// What a command works with.
 pub struct Session {
     pub workspace: Workspace,
+    /// Name of the context it is.
+    pub context: String,
+    pub access: Access,
     pub output: OutputFormat,
     /// Do not ask.
     pub yes: bool,
@@ -52,6 +58,9 @@ impl Session {
 /// # Errors
 /// With the message for the user and the exit code.
 pub async fn run(command: Command, session: &Session) -> Result<(), CliError> {
+    if command.changes() {
+        confirm::access(session)?;
+    }
     // Commands that follow something deal with the first ctrl-c themselves; the second ends any.
     let patience = if command.handles_interrupt() { 2 } else { 1 };
     tokio::select! {

@@ -4,6 +4,7 @@
 //! Start with [`Workspace::connect`]. Long-running calls return a [`Pending`]; feeds return a [`Feed`].
 
 mod assets;
+mod azure;
 mod blobs;
 mod deployments;
 mod endpoints;
@@ -21,6 +22,7 @@ mod uploads;
 mod workspace;
 
 pub use assets::NewModel;
+pub use azure::azure;
 pub use environments::NewEnvironment;
 pub use error::{ClientError, ErrorKind};
 pub use feeds::{Feed, JournalQuery};

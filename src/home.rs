@@ -1,0 +1,163 @@
+//! The workspace a context stands for: at Azure, somebody else's on this machine, or one started here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use color_eyre::eyre::{Context as _, Result, eyre};
+use mlconsole::cli::{CliError, Common, Need, ServeArgs, note};
+use mlconsole::client::{self, Workspace};
+use mlconsole::config::{Access, Config, Context, ContextKind, Split};
+use mlconsole::resources::Connection;
+use mlconsole::server::{self, Options, Running};
+
+/// A context, and what the configuration says about it.
+#[derive(Clone)]
+pub struct Place {
+    pub config: Config,
+    pub name: String,
+    pub context: Context,
+    /// Folder of a local workspace; `None` at Azure.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// The context the flags name. `--data-dir` without `--context` means the local workspace.
+    pub fn of(common: &Common) -> Result<Self> {
+        let config = Config::load(common.config.as_deref()).map_err(|e| CliError::usage(e.to_string()))?;
+        let wanted = match (&common.context, &common.data_dir) {
+            (Some(name), _) => Some(name.as_str()),
+            (None, Some(_)) => Some(mlconsole::config::LOCAL),
+            (None, None) => None,
+        };
+        let mut place = Self::named(&config, wanted)?;
+        if let Some(dir) = &common.data_dir {
+            if place.data_dir.is_none() {
+                let name = place.name;
+                return Err(
+                    CliError::usage(format!("--data-dir means a local workspace, but {name} is at Azure")).into()
+                );
+            }
+            place.data_dir = Some(std::path::absolute(dir).wrap_err("the data folder's path cannot be used")?);
+        }
+        Ok(place)
+    }
+
+    /// A context by name; the current one for `None`.
+    pub fn named(config: &Config, name: Option<&str>) -> Result<Self> {
+        let (name, context) = config.context(name).map_err(CliError::Usage)?;
+        let data_dir = match (&context.kind, config.data_dir(context)) {
+            (ContextKind::Azure { .. }, _) => None,
+            (_, Some(dir)) => Some(std::path::absolute(dir).wrap_err("the data folder's path cannot be used")?),
+            (_, None) => return Err(CliError::usage("there is no home folder: give --data-dir").into()),
+        };
+        Ok(Self { name: name.to_owned(), context: context.clone(), data_dir, config: config.clone() })
+    }
+
+    pub fn access(&self) -> Access {
+        self.context.access
+    }
+
+    /// How the configuration says the local workspace is to be started.
+    fn options(&self, data_dir: &Path) -> Options {
+        let local = &self.config.local;
+        let mut options = Options::new(data_dir);
+        options.listen = local.listen;
+        options.plain_http = local.plain_http;
+        options.scoring_listen = local.scoring_listen;
+        options.scoring_certificate.clone_from(&local.scoring_certificate);
+        options.max_body_bytes = usize::try_from(local.max_body_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX);
+        options.record_bodies = local.record_bodies;
+        options.random_routing = local.split == Split::Random;
+        options.drain = Duration::from_secs(local.drain_seconds);
+        options
+    }
+
+    /// Starts the local workspace to serve until told otherwise; flags win over the configuration.
+    pub async fn serve(&self, args: ServeArgs) -> Result<Running> {
+        let Some(data_dir) = &self.data_dir else {
+            return Err(
+                CliError::usage(format!("{} is at Azure: only a local workspace can be served", self.name)).into()
+            );
+        };
+        let mut options = self.options(data_dir);
+        options.listen = args.listen.or(options.listen);
+        options.ready_file = args.ready_file;
+        options.plain_http = args.plain_http.or(options.plain_http);
+        options.scoring_listen = args.scoring_listen.or(options.scoring_listen);
+        start(options).await
+    }
+
+    /// Whether opening it would start a workspace in this process.
+    pub fn would_start(&self) -> Result<bool> {
+        Ok(match &self.data_dir {
+            Some(dir) => server::attach(dir)?.is_none(),
+            None => false,
+        })
+    }
+
+    /// Connects, starting a local workspace here when none runs.
+    pub async fn open(&self, agent: &str, need: Need) -> Result<Home> {
+        let (connection, own) = match (&self.context.kind, &self.data_dir) {
+            (ContextKind::Azure { subscription_id, resource_group, workspace, cloud }, _) => {
+                (client::azure(subscription_id, resource_group, workspace, cloud)?, None)
+            }
+            (_, Some(data_dir)) => self.find_or_start(data_dir, need).await?,
+            (_, None) => return Err(eyre!("the context {} has no data folder", self.name)),
+        };
+        Ok(Home { workspace: Workspace::connect(&connection, agent)?, own })
+    }
+
+    async fn find_or_start(&self, data_dir: &Path, need: Need) -> Result<(Connection, Option<Running>)> {
+        // It may wait for a process that is just starting.
+        let dir = data_dir.to_owned();
+        if let Some(connection) = tokio::task::spawn_blocking(move || server::attach(&dir)).await?? {
+            return Ok((connection, None));
+        }
+        if need == Need::RunningWorkspace {
+            let dir = data_dir.display();
+            return Err(eyre!("no workspace is running on {dir}: start one with `mlconsole serve --data-dir {dir}`"));
+        }
+        let own = start(self.options(data_dir)).await?;
+        Ok((own.connection().clone(), Some(own)))
+    }
+}
+
+/// A connected workspace, and the process part of it when it was started here.
+pub struct Home {
+    pub workspace: Workspace,
+    pub own: Option<Running>,
+}
+
+impl Home {
+    pub async fn leave(self) {
+        if let Some(own) = self.own {
+            own.shutdown().await;
+        }
+    }
+}
+
+/// Starts a workspace in this process; its doings are written to `mlconsole.log` in the data folder.
+pub async fn start(options: Options) -> Result<Running> {
+    // Before anything happens that is worth a line; the folder is made here only if need be.
+    let data_dir = options.data_dir.clone();
+    let running = server::start(options).await?;
+    // Without a log file the workspace is worth having all the same.
+    if let Err(error) = log_to(&data_dir) {
+        note(&format!("no log is written: {error}"));
+    }
+    Ok(running)
+}
+
+fn log_to(data_dir: &Path) -> std::io::Result<()> {
+    const LARGEST: u64 = 16 << 20;
+    let path = data_dir.join("mlconsole.log");
+    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > LARGEST) {
+        std::fs::rename(&path, data_dir.join("mlconsole.log.1"))?;
+    }
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MLCONSOLE_LOG").unwrap_or_else(|_| "info".into());
+    // A second workspace in this process is refused its own subscriber, and logs with the first.
+    let _ = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(file)).with_env_filter(filter).try_init();
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! How the console is started: on a context, or on a demo that is thrown away.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use color_eyre::eyre::{Context as _, Result};
+use mlconsole::cli::{self, CliError, Common, Need, note};
+use mlconsole::client::{Workspace, sample};
+use mlconsole::config::{self, Config, ContextKind};
+use mlconsole::console::app::options::Settings;
+use mlconsole::console::{self, Access, ConsoleOptions, ContextEntry};
+use mlconsole::load::{LoadReport, Stop};
+use mlconsole::server::{Options, Running};
+use tokio::sync::Mutex;
+
+use crate::home::{self, Place};
+
+const AGENT: &str = concat!("mlconsole-console/", env!("CARGO_PKG_VERSION"));
+
+/// Workspaces that the console started, to be stopped when it ends.
+type Owned = Arc<Mutex<Vec<Running>>>;
+
+/// The console on the context the flags name.
+pub async fn run(common: &Common) -> Result<()> {
+    let place = Place::of(common)?;
+    let owned = Owned::default();
+    let options = ConsoleOptions {
+        contexts: place.config.contexts.iter().map(|(name, context)| entry(name, context)).collect(),
+        context: place.name.clone(),
+        owns_workspace: place.would_start()?,
+        settings: settings(&place.config)?,
+        reload: Some(reload(common.config.clone())),
+        state_file: config::default_state_dir().map(|dir| dir.join("console.json")),
+        demo: false,
+        open: opener(place, &owned),
+    };
+    let outcome = console::run(options).await;
+    for running in std::mem::take(&mut *owned.lock().await) {
+        running.shutdown().await;
+    }
+    outcome
+}
+
+/// Opens contexts by name; the first one as the flags describe it, `--data-dir` included.
+fn opener(first: Place, owned: &Owned) -> Arc<dyn Fn(&str) -> console::Opening + Send + Sync> {
+    let owned = Arc::clone(owned);
+    Arc::new(move |name| {
+        let (first, owned, name) = (first.clone(), Arc::clone(&owned), name.to_owned());
+        Box::pin(async move {
+            let place = if name == first.name { first } else { Place::named(&first.config, Some(&name))? };
+            let home = place.open(AGENT, Need::Workspace).await?;
+            owned.lock().await.extend(home.own);
+            Ok(home.workspace)
+        })
+    })
+}
+
+fn entry(name: &str, context: &config::Context) -> ContextEntry {
+    let kind = match context.kind {
+        ContextKind::Local { .. } => "local workspace",
+        ContextKind::Azure { .. } => "Azure workspace",
+    };
+    let access = match context.access {
+        config::Access::Open => Access::Open,
+        config::Access::Protected => Access::Protected,
+        config::Access::ReadOnly => Access::ReadOnly,
+    };
+    ContextEntry { name: name.to_owned(), kind: kind.to_owned(), access }
+}
+
+fn settings(config: &Config) -> Result<Settings> {
+    let theme = serde_json::from_value(config.ui.theme.as_str().into())
+        .map_err(|_| CliError::usage(format!("there is no theme \"{}\"", config.ui.theme)))?;
+    Ok(Settings { theme, ascii: config.ui.ascii, mouse: config.ui.mouse, keys: config.keys.clone() })
+}
+
+fn reload(path: Option<PathBuf>) -> Arc<dyn Fn() -> Result<Settings, String> + Send + Sync> {
+    Arc::new(move || {
+        let config = Config::load(path.as_deref()).map_err(|e| e.to_string())?;
+        settings(&config).map_err(|e| e.to_string())
+    })
+}
+
+/// A throw-away workspace with the sample under gentle traffic. Everything goes when it is dropped.
+pub struct Demo {
+    folder: tempfile::TempDir,
+    running: Owned,
+    stop: Stop,
+}
+
+impl Demo {
+    pub fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("mlconsole-demo-").tempdir().wrap_err("no folder for the demo")?;
+        Ok(Self { folder, running: Owned::default(), stop: Stop::default() })
+    }
+
+    /// The demo in the console.
+    pub async fn run(&self, common: &Common) -> Result<()> {
+        let config = Config::load(common.config.as_deref()).map_err(|e| CliError::usage(e.to_string()))?;
+        let (folder, running, stop) = (self.folder.path().to_owned(), Arc::clone(&self.running), self.stop.clone());
+        let options = ConsoleOptions {
+            contexts: vec![ContextEntry { name: "demo".into(), kind: "demo".into(), access: Access::Open }],
+            context: "demo".into(),
+            owns_workspace: true,
+            settings: settings(&config)?,
+            reload: Some(reload(common.config.clone())),
+            state_file: None,
+            demo: true,
+            open: Arc::new(move |_| {
+                let (folder, running, stop) = (folder.clone(), Arc::clone(&running), stop.clone());
+                Box::pin(async move { open_demo(&folder, &running, stop, AGENT, |_| {}).await.map(|(ws, _)| ws) })
+            }),
+        };
+        console::run(options).await
+    }
+
+    /// The workspace and its traffic, for where there is no terminal to draw on.
+    pub async fn open(&self) -> Result<(Workspace, Traffic)> {
+        open_demo(self.folder.path(), &self.running, self.stop.clone(), cli::AGENT, note).await
+    }
+
+    pub async fn end(self) -> Result<()> {
+        self.stop.stop();
+        for running in std::mem::take(&mut *self.running.lock().await) {
+            running.shutdown().await;
+        }
+        self.folder.close().wrap_err("the demo's folder could not be removed")
+    }
+}
+
+/// The demo's callers, until they are stopped.
+pub type Traffic = tokio::task::JoinHandle<Result<LoadReport, CliError>>;
+
+async fn open_demo(
+    folder: &Path,
+    running: &Owned,
+    stop: Stop,
+    agent: &str,
+    progress: impl Fn(&str) + Send + Sync,
+) -> Result<(Workspace, Traffic)> {
+    let started = home::start(Options::new(folder)).await?;
+    let connection = started.connection().clone();
+    running.lock().await.push(started);
+    progress(&format!("a throw-away workspace on {}; everything goes with it", connection.base_url));
+    let workspace = Workspace::connect(&connection, agent)?;
+    sample::install(&workspace, &mut |step| progress(step)).await?;
+    let traffic = tokio::spawn(cli::demo_load(workspace.clone(), stop));
+    Ok((workspace, traffic))
+}
