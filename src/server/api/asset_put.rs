@@ -210,7 +210,8 @@ fn check_unchanged(kind: AssetKind, doc: &Doc, wanted: &Value, what: &str) -> Re
         AssetKind::Environment
             if !["image", "condaFile", "build", "inferenceConfig", "osType"].iter().all(|n| same(n)) =>
         {
-            Err(Fault::bad(
+            // 409: it makes the SDK, which tries the latest version when it was given none, go on to the next.
+            Err(Fault::conflict(
                 "UserError",
                 format!(
                     "{what} already exists with another image, conda file or build context, which cannot be changed. Register a new version."

@@ -24,10 +24,10 @@ key = ml_client.online_endpoints.get_keys(NAME).primary_key
 
 
 def copies():
-    """Requests mirrored to green so far, from the workspace's own metrics route."""
+    """Copies that green has answered so far, from the workspace's own metrics route."""
     total = 0.0
     for line in rest("GET", "/metrics", api=None).text.splitlines():
-        if line.startswith("mlconsole_mirrored_total") and 'deployment="green"' in line:
+        if line.startswith("mlconsole_mirrored_total") and 'deployment="green"' in line and 'event="ok"' in line:
             total += float(line.rsplit(" ", 1)[1])
     return total
 

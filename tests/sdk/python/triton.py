@@ -26,7 +26,7 @@ with step("the recommender and the tagger are deployed"):
 
 
 def connect(endpoint, plain=False):
-    """A client and the headers it needs."""
+    """A client and the headers it needs. Each call gets a copy: the client writes headers of one request into them."""
     headers = {"Authorization": f"Bearer {ml_client.online_endpoints.get_keys(endpoint).primary_key}"}
     if plain:
         address = kit.READY["plain_http"].removeprefix("http://")
@@ -50,16 +50,16 @@ for plain in (False, True):
     client, headers = connect(NAME, plain)
 
     with step(f"{road}: health"):
-        holds(client.is_server_live(headers=headers), "live")
-        holds(client.is_server_ready(headers=headers), "ready")
-        holds(client.is_model_ready("recommender", headers=headers), "the model is ready")
-        holds(client.is_model_ready("recommender", "2", headers=headers), "its version is ready")
-        holds(not client.is_model_ready("nobody", headers=headers), "another is not")
+        holds(client.is_server_live(headers=dict(headers)), "live")
+        holds(client.is_server_ready(headers=dict(headers)), "ready")
+        holds(client.is_model_ready("recommender", headers=dict(headers)), "the model is ready")
+        holds(client.is_model_ready("recommender", "2", headers=dict(headers)), "its version is ready")
+        holds(not client.is_model_ready("nobody", headers=dict(headers)), "another is not")
 
     with step(f"{road}: metadata"):
-        server = client.get_server_metadata(headers=headers)
+        server = client.get_server_metadata(headers=dict(headers))
         holds(server["name"] and server["version"] and "binary_tensor_data" in server["extensions"], server)
-        model = client.get_model_metadata("recommender", headers=headers)
+        model = client.get_model_metadata("recommender", headers=dict(headers))
         same(model["name"], "recommender")
         same(model["versions"], ["2"])
         same({i["name"]: (i["datatype"], i["shape"]) for i in model["inputs"]}, {name: ("INT64", [-1]) for name in columns})
@@ -68,34 +68,34 @@ for plain in (False, True):
     for binary_in, binary_out in [(False, False), (True, False), (False, True), (True, True)]:
         with step(f"{road}: inference, {'binary' if binary_in else 'JSON'} in, {'binary' if binary_out else 'JSON'} out"):
             outputs = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("restaurant", "score")]
-            result = client.infer("recommender", inputs(binary_in), outputs=outputs, headers=headers, request_id="r-17")
+            result = client.infer("recommender", inputs(binary_in), outputs=outputs, headers=dict(headers), request_id="r-17")
             same(result.get_response()["id"], "r-17")
             same(result.as_numpy("restaurant").tolist(), lunch["green"]["restaurant"])
             holds(np.allclose(result.as_numpy("score"), lunch["green"]["score"], atol=1e-3), result.as_numpy("score"))
             same((result.as_numpy("restaurant").dtype, result.as_numpy("score").dtype), (np.int64, np.float32))
 
     with step(f"{road}: no outputs asked means all of them; a batch of 7"):
-        result = client.infer("recommender", inputs(True, rows=7), headers=headers)
+        result = client.infer("recommender", inputs(True, rows=7), headers=dict(headers))
         same(result.as_numpy("score").shape, (7, 5))
-        result = client.infer("recommender", inputs(True), model_version="2", headers=headers)
+        result = client.infer("recommender", inputs(True), model_version="2", headers=dict(headers))
         same(result.as_numpy("restaurant").shape, (1, 5))
 
     with step(f"{road}: errors name the trouble"):
         with refused(triton.InferenceServerException, "hour"):
-            client.infer("recommender", inputs(True)[:2], headers=headers)
+            client.infer("recommender", inputs(True)[:2], headers=dict(headers))
         with refused(triton.InferenceServerException, "nobody"):
-            client.infer("nobody", inputs(True), headers=headers)
+            client.infer("nobody", inputs(True), headers=dict(headers))
         wrong = triton.InferInput("user", [1], "FP32")
         wrong.set_data_from_numpy(np.zeros([1], dtype=np.float32))
         with refused(triton.InferenceServerException, "user"):
-            client.infer("recommender", [wrong] + inputs(True)[1:], headers=headers)
+            client.infer("recommender", [wrong] + inputs(True)[1:], headers=dict(headers))
         with refused(triton.InferenceServerException):
             client.infer("recommender", inputs(True))  # no key
     client.close()
 
 with step("compressed requests and answers"):
     client, headers = connect(NAME)
-    result = client.infer("recommender", inputs(True), headers=headers, response_compression_algorithm="gzip")
+    result = client.infer("recommender", inputs(True), headers=dict(headers), response_compression_algorithm="gzip")
     same(result.as_numpy("restaurant").tolist(), lunch["green"]["restaurant"])
 
 with step("a picture as a binary tensor"):
@@ -104,6 +104,6 @@ with step("a picture as a binary tensor"):
     image = triton.InferInput("image", list(picture.shape), "FP32")
     image.set_data_from_numpy(picture)
     client, headers = connect("image-tagger")
-    result = client.infer("image-tagger", [image], headers=headers)
+    result = client.infer("image-tagger", [image], headers=dict(headers))
     same(result.as_numpy("tag").tolist(), case["answer"]["tag"])
     holds(np.allclose(result.as_numpy("scores"), case["answer"]["scores"], atol=1e-3), result.as_numpy("scores"))

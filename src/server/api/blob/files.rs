@@ -143,7 +143,8 @@ pub fn forget_blocks(assets: &Assets, container: &str, blob: &str) {
 
 /// Length and metadata of a blob; `None` when there is no such blob.
 pub fn look(assets: &Assets, container: &str, blob: &str) -> Result<Option<(u64, Meta)>, Fault> {
-    let path = assets.blob(container, blob).map_err(bad_name)?;
+    // A name that cannot be stored is not there: the SDK asks for `folder/` to learn whether it is a folder.
+    let Ok(path) = assets.blob(container, blob) else { return Ok(None) };
     let found = match fs::metadata(&path) {
         Ok(found) if found.is_file() => found,
         Ok(_) => return Ok(None),
