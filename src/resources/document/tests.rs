@@ -70,6 +70,8 @@ fn broken_yaml_says_where() {
         assert!(matches!(error.place, Place::File { line: l, .. } if l >= line), "{text:?}: {error}");
         assert!(error.to_string().starts_with("f.yml:") && error.message.contains("not valid YAML"), "{error}");
     }
+    let error = parse_yaml("f.yml", "name: {{NAME}}\n").unwrap_err().to_string();
+    assert!(error.starts_with("f.yml:1:8: ") && error.contains("fill in placeholders"), "{error}");
     assert!(parse_yaml("f.yml", "a: 1\n---\nb: 2\n").is_err(), "one document a file");
     assert!(parse_yaml("f.yml", &"[".repeat(5_000)).is_err());
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\

@@ -24,7 +24,13 @@ pub fn parse_yaml(file: &str, text: &str) -> Result<Node, FileError> {
         Err(error) => {
             let place = error.location().map_or(Place::Unknown, place);
             let words = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
-            let words = words.rfind(" at line ").map_or(words.as_str(), |end| &words[..end]);
+            let words = match words.rfind(" at line ").map_or(words.as_str(), |end| &words[..end]) {
+                // What `{{ENDPOINT_NAME}}` of a template looks like to the parser.
+                "expected string scalar" => {
+                    "a key is not plain text; fill in placeholders such as {{NAME}}, quote texts that start with { or ["
+                }
+                words => words,
+            };
             Err(FileError::at(file, &place, format!("this is not valid YAML: {words}")))
         }
     }
