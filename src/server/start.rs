@@ -62,8 +62,17 @@ fn process(pid: Option<u32>) -> String {
 pub struct Running {
     app: Arc<App>,
     gateway: Gateway,
-    minutes: tokio::task::JoinHandle<()>,
+    minutes: Background,
     lock: Lock,
+}
+
+/// A task that ends with its owner.
+struct Background(tokio::task::JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Running {
@@ -87,7 +96,7 @@ impl Running {
         }
         app.closing.send_replace(true);
         gateway.shutdown(app.options.drain).await;
-        minutes.abort();
+        drop(minutes);
         super::minutes::flush(&app.store, &app.telemetry).await;
         app.reconciler.stop();
         app.store.close();
@@ -147,7 +156,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     // Before the first request can come in, so that none meets an endpoint that is not there yet.
     app.reconciler.resume().await?;
     let gateway = sockets.listen(&app, &tls)?;
-    let minutes = tokio::spawn(super::minutes::keep(app.store.clone(), Arc::clone(&app.telemetry)));
+    let minutes = super::minutes::keep(app.store.clone(), Arc::clone(&app.telemetry));
+    let minutes = Background(tokio::spawn(minutes));
     let running = Running { app, gateway, minutes, lock };
     running.lock.publish(running.connection())?;
     if let Some(file) = &running.app.options.ready_file {

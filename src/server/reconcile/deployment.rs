@@ -9,7 +9,7 @@ use super::notes::{drain_time, say, settings_of};
 use super::report::{Report, State, Step};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
-use crate::resources::{ArmError, Deployment, ProvisioningState};
+use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState};
 use crate::server::engine::Servable;
 use crate::server::gateway::Pool;
 use crate::server::store::{Change, Expect, Key, Kind};
@@ -86,7 +86,16 @@ impl Reconciler {
             }
             body.properties.provisioning_state = ProvisioningState::Failed;
             body.properties.properties.insert(ERROR.to_owned(), error.message.clone());
-            Ok(rewrite(&doc, &body))
+            let entry = JournalEntry {
+                who: "workspace".to_owned(),
+                action: "deployment.restart".to_owned(),
+                endpoint: endpoint.to_owned(),
+                deployment: Some(name.to_owned()),
+                to: error.message.clone().into(),
+                outcome: "failed".to_owned(),
+                ..JournalEntry::default()
+            };
+            Ok(rewrite(&doc, &body).journal(entry))
         })
         .await;
     }
@@ -192,6 +201,8 @@ impl Reconciler {
             tracker.note("already loaded");
             return Ok(Arc::clone(running.pool.servable()));
         }
+        // Never closed, so the permit is always had in the end.
+        let _permit = tracker.unless_canceled(self.loads.acquire()).await?;
         let began = Instant::now();
         let (of_thread, loader) = (Arc::clone(log), Arc::clone(&self.loader));
         let thread = format!("load {endpoint}/{}", wanted.name);

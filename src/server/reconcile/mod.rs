@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(200);
 /// How long to wait before writing a result again that could not be written (a full disk).
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Models loaded at the same time; more would only fight for memory.
+const LOADS: usize = 8;
+
 /// Property of a deployment that holds what its owner should know although it serves.
 pub const NOTE: &str = "mlconsole.note";
 /// Property of a deployment that holds why it failed.
@@ -67,6 +70,7 @@ pub struct Reconciler {
     serving: Mutex<HashMap<Slot, Serving>>,
     reports: Mutex<HashMap<Slot, Report>>,
     cancels: Mutex<HashMap<String, Cancel>>,
+    loads: tokio::sync::Semaphore,
     turns: Turns<Slot>,
     publishing: Turns<String>,
 }
@@ -93,6 +97,7 @@ impl Reconciler {
             serving: Mutex::default(),
             reports: Mutex::default(),
             cancels: Mutex::default(),
+            loads: tokio::sync::Semaphore::new(LOADS),
             turns: Turns::new(),
             publishing: Turns::new(),
         })

@@ -384,3 +384,21 @@ async fn more_vcpus_than_the_machine_has_and_kubernetes_are_said_not_refused() {
     assert!(note.contains("1920 vCPUs") && note.contains("Kubernetes endpoint"), "{note}");
     assert!(house.log().contains(&note));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_cannot_come_back_says_so_and_others_do() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    house.done("create", uses(house.model("ok"))).await;
+    std::fs::remove_dir_all(house.dir.path().join("assets/azureml-blobstore-local/ok")).unwrap();
+    let house = house.restarted().await;
+    let mut changes = house.store.changes();
+    while house.deployment().properties.provisioning_state != ProvisioningState::Failed {
+        changes.changed().await.unwrap();
+    }
+    let entry = house.store.journal(&JournalFilter::default()).unwrap().remove(0);
+    assert_eq!((entry.who.as_str(), entry.outcome.as_str()), ("workspace", "failed"));
+    assert!(entry.to.as_str().unwrap().contains("Register the model again"), "{entry:?}");
+    house.model("ok");
+    assert_eq!(house.done("restart", |_| {}).await.status, "Succeeded", "and is brought back by a restart");
+}

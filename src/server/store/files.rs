@@ -104,6 +104,7 @@ fn create_dirs(dir: &Path) -> Result<()> {
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<()> {
+/// Makes the names in a folder durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::from_io(&e, dir, "flushed"))
 }

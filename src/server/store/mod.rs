@@ -63,6 +63,8 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self> {
         files::prepare(dir)?;
         let connection = schema::open_writer(dir)?;
+        // The database file may be new: its name must be as durable as what is acknowledged from here on.
+        files::sync_dir(dir)?;
         let reader = schema::open_reader(dir)?;
         let seq = read::journal_seq(&reader).map_err(|e| StoreError::from_sqlite(&e, dir))?;
         let journal_seq = Arc::new(AtomicU64::new(seq));
