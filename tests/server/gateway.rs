@@ -1,5 +1,6 @@
 //! The data plane over real sockets, with real pools and a model that misbehaves on demand.
 
+mod changes;
 mod house;
 mod limits;
 mod mirror;
