@@ -9,7 +9,9 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
-use hyper::service::service_fn;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::service::TowerToHyperService;
 use mlconsole::resources::{TrafficMap, Weight};
 use mlconsole::server::gateway::{
     AuthPolicy, Dispatch, EndpointRoute, Gateway, Limits, Listener, Mode, PeerInfo, Pool, PoolSettings, Request,
@@ -138,33 +140,37 @@ pub fn serve(server: &Server) {
 }
 
 async fn hyper_echo() -> SocketAddr {
+    let echo = service_fn(|request: hyper::Request<Incoming>| async {
+        let body = request.into_body().collect().await.expect("a body").to_bytes();
+        Ok::<_, Infallible>(hyper::Response::new(Full::new(body)))
+    });
+    serve_each(echo).await
+}
+
+async fn axum_echo() -> SocketAddr {
+    let app = axum::Router::new().fallback(|body: bytes::Bytes| async { body });
+    serve_each(TowerToHyperService::new(app)).await
+}
+
+/// The usual loop: a task a connection on one shared runtime.
+async fn serve_each<S, B>(service: S) -> SocketAddr
+where
+    S: Service<hyper::Request<Incoming>, Response = hyper::Response<B>, Future: Send> + Clone + Send + 'static,
+    S::Error: std::error::Error + Send + Sync,
+    B: hyper::body::Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
+{
     let socket = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = socket.local_addr().expect("its number");
     tokio::spawn(async move {
         while let Ok((stream, _)) = socket.accept().await {
             stream.set_nodelay(true).expect("an option");
+            let service = service.clone();
             tokio::spawn(async move {
-                let echo = service_fn(|request: hyper::Request<hyper::body::Incoming>| async {
-                    let body = request.into_body().collect().await.expect("a body").to_bytes();
-                    Ok::<_, Infallible>(hyper::Response::new(Full::new(body)))
-                });
                 let io = hyper_util::rt::TokioIo::new(stream);
                 // Ends with the client.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, echo).await;
+                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
             });
         }
-    });
-    address
-}
-
-async fn axum_echo() -> SocketAddr {
-    let socket = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let address = socket.local_addr().expect("its number");
-    let app = axum::Router::new().fallback(|body: bytes::Bytes| async { body });
-    tokio::spawn(async move {
-        use axum::serve::ListenerExt as _;
-        let socket = socket.tap_io(|stream| stream.set_nodelay(true).expect("an option"));
-        axum::serve(socket, app).await
     });
     address
 }
