@@ -222,5 +222,6 @@ fn the_eyes_of_this_test_are_good() {
     });
     assert_eq!(declared, ["a/b/tests.rs", "a/b_tests.rs"]);
     assert!(is_in("console/term/mod.rs", &["console/term"]) && !is_in("console/terms.rs", &["console/term"]));
+    assert!(is_in("screen.rs", &["main.rs"]) && !is_in("lib.rs", &["main.rs"]) && !is_in("cli/x.rs", &["main.rs"]));
     assert!(lines_with("println!()", "print!").is_empty());
 }

@@ -178,11 +178,14 @@ pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
     places.map(|at| 1 + code[..at].matches('\n').count()).collect()
 }
 
-/// Whether a file (relative to `src/`) lies in one of `places`.
+/// Whether a file (relative to `src/`) lies in one of `places`. `main.rs` stands for all of the binary's own files: those
+/// directly in `src/` but for `lib.rs`.
 pub fn is_in(path: &str, places: &[&str]) -> bool {
-    places
-        .iter()
-        .any(|place| path == *place || path.strip_prefix(place).is_some_and(|rest| rest.starts_with(['/', '.'])))
+    let of_main = !path.contains('/') && path != "lib.rs";
+    places.iter().any(|place| match path.strip_prefix(place) {
+        Some(rest) => rest.is_empty() || rest.starts_with(['/', '.']),
+        None => of_main && *place == "main.rs",
+    })
 }
 
 /// Rooms named after `crate::` (or after as many `super::` as lead out of the file's own room), with their lines. Tests
