@@ -80,6 +80,11 @@ fn routes_beside_the_sdk_answer_as_documented() {
 }
 
 #[test]
+fn less_walked_paths_hold() {
+    story("edges.py");
+}
+
+#[test]
 fn tritonclient_speaks_to_an_endpoint() {
     story("triton.py");
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
-use crate::resources::{ArmError, Deployment, ModelVersion};
+use crate::resources::{ArmError, Deployment, EnvironmentVersion, ModelVersion};
 use crate::server::api::blob::layout::Assets;
 use crate::server::engine::{LoadError, ModelSource};
 use crate::server::store::{Doc, Key, Kind, Store, StoreError};
@@ -33,6 +33,13 @@ pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelS
              cannot run without containers. Name a registered ONNX model in \"model\", or deploy it to an Azure workspace."
         )));
     };
+    if let Some(environment) = own_server(store, properties.environment_id.as_deref())? {
+        return Err(refused(format!(
+            "Deployment \"{name}\" wants the server inside the image of environment \"{environment}\" (it has an \
+             inference_config), and an image cannot run without containers. An ONNX model needs no environment here: leave \
+             it out, or deploy to an Azure workspace."
+        )));
+    }
     let doc = find_model(store, model)?;
     let version: ModelVersion = doc.decode().map_err(|e| e.to_arm())?;
     let asset = format!("{}:{}", doc.key.parent, doc.key.name);
@@ -54,6 +61,17 @@ pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelS
         version: if anonymous { "1".to_owned() } else { doc.key.name },
         flavors: version.properties.flavors,
     })
+}
+
+/// The environment's name if it brings a server of its own; `None` for all others, which an ONNX model does without.
+fn own_server(store: &Store, reference: Option<&str>) -> Result<Option<String>, ArmError> {
+    let Some(Ok(AssetRef::Id(id))) = reference.map(AssetRef::parse) else { return Ok(None) };
+    let Some((AssetKind::Environment, name, version)) = id.asset() else { return Ok(None) };
+    let Some(doc) = store.get(&Key::new(Kind::EnvironmentVersion, name, version)).map_err(|e| e.to_arm())? else {
+        return Ok(None);
+    };
+    let environment: EnvironmentVersion = doc.decode().map_err(|e| e.to_arm())?;
+    Ok(environment.properties.inference_config.map(|_| name.to_owned()))
 }
 
 fn find_model(store: &Store, reference: &str) -> Result<Doc, ArmError> {
