@@ -1,5 +1,6 @@
 //! The workspace a context stands for: at Azure, somebody else's on this machine, or one started here.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -100,23 +101,26 @@ impl Place {
     pub async fn open(&self, agent: &str, need: Need) -> Result<Home> {
         let (connection, own) = match (&self.context.kind, &self.data_dir) {
             (ContextKind::Azure { subscription_id, resource_group, workspace, cloud }, _) => {
-                (client::azure(subscription_id, resource_group, workspace, cloud)?, None)
+                let azure = client::azure(subscription_id, resource_group, workspace, cloud);
+                (azure.map_err(CliError::from)?, None)
             }
             (_, Some(data_dir)) => self.find_or_start(data_dir, need).await?,
             (_, None) => return Err(eyre!("the context {} has no data folder", self.name)),
         };
-        Ok(Home { workspace: Workspace::connect(&connection, agent)?, own })
+        Ok(Home { workspace: Workspace::connect(&connection, agent).map_err(CliError::from)?, own })
     }
 
     async fn find_or_start(&self, data_dir: &Path, need: Need) -> Result<(Connection, Option<Running>)> {
         // It may wait for a process that is just starting.
         let dir = data_dir.to_owned();
-        if let Some(connection) = tokio::task::spawn_blocking(move || server::attach(&dir)).await?? {
+        let attached = tokio::task::spawn_blocking(move || server::attach(&dir)).await?;
+        if let Some(connection) = attached.map_err(|e| CliError::failed(e.to_string()))? {
             return Ok((connection, None));
         }
         if need == Need::RunningWorkspace {
             let dir = data_dir.display();
-            return Err(eyre!("no workspace is running on {dir}: start one with `mlconsole serve --data-dir {dir}`"));
+            let next = format!("start one with `mlconsole serve --data-dir {dir}`");
+            return Err(CliError::failed(format!("no workspace is running on {dir}: {next}")).into());
         }
         let own = start(self.options(data_dir)).await?;
         Ok((own.connection().clone(), Some(own)))
@@ -141,7 +145,7 @@ impl Home {
 pub async fn start(options: Options) -> Result<Running> {
     // Before anything happens that is worth a line; the folder is made here only if need be.
     let data_dir = options.data_dir.clone();
-    let running = server::start(options).await?;
+    let running = server::start(options).await.map_err(|e| CliError::failed(e.to_string()))?;
     // Without a log file the workspace is worth having all the same.
     if let Err(error) = log_to(&data_dir) {
         note(&format!("no log is written: {error}"));
@@ -155,7 +159,7 @@ fn log_to(data_dir: &Path) -> std::io::Result<()> {
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > LARGEST) {
         std::fs::rename(&path, data_dir.join("mlconsole.log.1"))?;
     }
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     let filter = tracing_subscriber::EnvFilter::try_from_env("MLCONSOLE_LOG").unwrap_or_else(|_| "info".into());
     // A second workspace in this process is refused its own subscriber, and logs with the first.
     let _ = tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(file)).with_env_filter(filter).try_init();

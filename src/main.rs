@@ -25,9 +25,14 @@ fn main() -> ExitCode {
         .and_then(|()| run(args));
     let Err(report) = outcome else { return ExitCode::SUCCESS };
     let error = report.downcast_ref::<CliError>();
-    if !matches!(error, Some(CliError::Said | CliError::ReaderGone)) {
-        let developer = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
-        note(&if developer { format!("error: {report:?}") } else { format!("error: {report:#}") });
+    match error {
+        Some(CliError::Said | CliError::ReaderGone) => {}
+        // What is meant for the user needs no backtrace, even where one is asked for.
+        Some(error) => note(&format!("error: {error}")),
+        None if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") => {
+            note(&format!("error: {report:?}"));
+        }
+        None => note(&format!("error: {report:#}")),
     }
     ExitCode::from(error.map_or(1, CliError::exit_code))
 }

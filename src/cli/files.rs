@@ -29,11 +29,16 @@ pub(super) fn change_endpoint(session: &Session, endpoint: &Endpoint, set: &[Str
     if set.is_empty() {
         return Ok(endpoint.clone());
     }
-    let file = yaml::parse_endpoint(&Origin::generated(), &yaml::to_yaml(endpoint), set)?;
+    let file = yaml::parse_endpoint(&as_file("endpoint", &endpoint.name), &yaml::to_yaml(endpoint), set)?;
     let mut changed = file.to_endpoint(&session.workspace.connection().workspace_id(), "local");
     // Its name is its identity: a change of it would make another endpoint.
     changed.name.clone_from(&endpoint.name);
     Ok(changed)
+}
+
+/// What errors call the file that an existing resource would be written as.
+fn as_file(kind: &str, name: &str) -> Origin {
+    Origin { file: format!("{kind} {name}"), ..Origin::generated() }
 }
 
 /// A deployment file, with `--set` changes.
@@ -47,7 +52,8 @@ pub(super) async fn change_deployment(
     deployment: &Deployment,
     set: &[String],
 ) -> Result<Deployment, CliError> {
-    let file = yaml::parse_deployment(&Origin::generated(), &yaml::deployment_to_yaml(deployment), set)?;
+    let file =
+        yaml::parse_deployment(&as_file("deployment", &deployment.name), &yaml::deployment_to_yaml(deployment), set)?;
     let mut changed = prepare(session, &file).await?;
     changed.name.clone_from(&deployment.name);
     Ok(changed)

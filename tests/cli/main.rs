@@ -1,4 +1,8 @@
 //! The client against recorded answers of Azure, and the binary against real workspaces.
 
 mod azure;
+mod contexts;
+mod edges;
 mod recorded;
+mod story;
+mod support;
