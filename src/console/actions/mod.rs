@@ -7,6 +7,7 @@ mod global;
 pub mod keymap;
 mod more;
 mod table;
+mod watch;
 
 pub use keymap::{KeyConflict, Keymap};
 pub use table::{Action, Danger, Question, Row, Scope};
@@ -15,7 +16,7 @@ use crate::console::app::model::Model;
 
 /// All rows, in the order of help and README.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [global::ROWS, browse::ROWS, endpoints::ROWS, more::ROWS].into_iter().flatten()
+    [global::ROWS, browse::ROWS, endpoints::ROWS, more::ROWS, watch::ROWS].into_iter().flatten()
 }
 
 /// The first row of an action (overlays share a few); every action has one, which a test checks.

@@ -82,6 +82,14 @@ pub enum Action {
     InstallSample,
     ServeFile,
     ApplyYaml,
+    // logs
+    LogFollow,
+    LogLevel,
+    LogContainer,
+    LogInstance,
+    LogWrap,
+    LogTimes,
+    LogPage,
     // overlays
     Accept,
     Cancel,

@@ -9,6 +9,7 @@ pub mod endpoint;
 /// Pictures and words several screens share.
 pub mod figures;
 mod later;
+pub mod logs;
 pub mod traffic;
 pub mod welcome;
 
@@ -144,11 +145,18 @@ pub struct States {
     pub endpoint: endpoint::State,
     pub traffic: traffic::State,
     pub welcome: welcome::State,
+    pub logs: logs::State,
 }
 
 /// All screens.
-static ALL: [&dyn Screen; 5] =
-    [&dashboard::Dashboard, &endpoint::EndpointScreen, &traffic::Traffic, &welcome::Welcome, &later::Later];
+static ALL: [&dyn Screen; 6] = [
+    &dashboard::Dashboard,
+    &endpoint::EndpointScreen,
+    &traffic::Traffic,
+    &welcome::Welcome,
+    &logs::Logs,
+    &later::Later,
+];
 
 /// The screen of a place.
 fn screen(model: &Model) -> &'static dyn Screen {
@@ -161,6 +169,7 @@ fn screen_of(model: &Model, place: &Place) -> &'static dyn Screen {
         Place::Dashboard => &dashboard::Dashboard,
         Place::Endpoint(_) => &endpoint::EndpointScreen,
         Place::Traffic(_) => &traffic::Traffic,
+        Place::Logs { .. } => &logs::Logs,
         _ => &later::Later,
     }
 }
