@@ -124,6 +124,26 @@ with step("swagger.json describes the model, for those who may score"):
     holds("last_restaurant" in document.text, document.text)
     same(kit.requests.get(uri, timeout=60).status_code, 401)
 
+    for version in ("2", "3", "3.1"):
+        answer = kit.SESSION.get(uri, params={"version": version}, headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
+        holds((answer.get("swagger") or answer.get("openapi", "")).startswith(version), answer.keys())
+
+with step("an answer names its deployment, its request and the time in the model"):
+    answer = kit.score(NAME, lunch["request"], key, headers={"x-ms-client-request-id": "mine-17"})
+    same(answer.headers["azureml-model-deployment"], "blue")
+    same(answer.headers["x-ms-client-request-id"], "mine-17")
+    holds(answer.headers["x-ms-request-id"], "x-ms-request-id")
+    holds(float(answer.headers["ms-azureml-model-time"]) >= 0, answer.headers)
+    same(answer.headers["content-type"].split(";")[0], "application/json")
+
+with step("a body over the limit gets 413, an unknown method or path beside the model's its own status"):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    answer = kit.requests.post(kit.scoring_uri(NAME), data=b" " * (65 << 20), headers=headers, timeout=120)
+    same(answer.status_code, 413)
+    base = kit.scoring_uri(NAME).rsplit("/score", 1)[0]
+    holds(kit.SESSION.get(f"{base}/score", headers=headers, timeout=60).status_code in (404, 405), "GET on /score")
+    same(kit.SESSION.get(f"{base}/nowhere", headers=headers, timeout=60).status_code, 404)
+
 with step("the plain-http listener scores too, and asks for the key as well"):
     plain = kit.READY["plain_http"]
     plain = plain if plain.startswith("http") else f"http://{plain}"
