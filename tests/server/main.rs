@@ -1,4 +1,5 @@
 //! The local workspace as its users meet it: real listeners, real database, real models.
 
+mod api;
 mod gateway;
 mod recovery;

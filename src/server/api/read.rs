@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(target::<Deployment>(json!({"sku": {"name": "Default", "capacity": -1}})), "sku.capacity");
         assert_eq!(
             target::<Deployment>(
-                json!({"location": "x", "properties": {"requestSettings": {"requestTimeout": "5 s"}}})
+                json!({"location": "x", "properties": {"requestSettings": {"requestTimeout": "soon"}}})
             ),
             "properties.requestSettings.requestTimeout"
         );

@@ -1,0 +1,11 @@
+//! The control plane over real sockets, spoken by hand as the Azure ML SDK speaks it.
+
+mod assets;
+mod blobs;
+mod entry;
+mod feeds;
+mod house;
+mod monitor;
+mod operations;
+mod rules;
+mod story;
