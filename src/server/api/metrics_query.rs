@@ -211,10 +211,10 @@ fn words(text: &str) -> Vec<Vec<String>> {
         let joins = !quoted && (bare.eq_ignore_ascii_case("and") || bare.eq_ignore_ascii_case("or"));
         if joins {
             conditions.push(Vec::new());
-        } else if quoted || !bare.is_empty() {
-            if let Some(last) = conditions.last_mut() {
-                last.push(bare.to_owned());
-            }
+        } else if (quoted || !bare.is_empty())
+            && let Some(last) = conditions.last_mut()
+        {
+            last.push(bare.to_owned());
         }
     }
     if conditions.len() == 1 && conditions[0].is_empty() { Vec::new() } else { conditions }
