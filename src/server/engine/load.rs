@@ -56,7 +56,7 @@ fn shown(file: &Path, source: &ModelSource) -> String {
     )
 }
 
-/// Runs one request: the author's sample, which must succeed, or zeros, which must where all sizes are declared.
+/// Runs one request: the author's sample, which must succeed, or zeros, which a model may refuse (a zero size, a divisor).
 fn trial(
     servable: &OnnxServable,
     index: usize,
@@ -92,13 +92,14 @@ fn trial(
         match run(instance, &request) {
             Ok(()) => return Ok(Some(request)),
             Err(why) if declared => {
-                return Err(LoadError::new(format!("the model fails on zeros of its declared shape: {why}")));
+                last = why;
+                break;
             }
             Err(why) => last = why,
         }
     }
     log(&format!(
-        "no trial run: the model refuses zeros of every size tried ({last}); put a sample-request.json beside it"
+        "no trial run: the model fails on zeros ({last}); put a sample-request.json beside it to have it tried before it serves"
     ));
     Ok(None)
 }

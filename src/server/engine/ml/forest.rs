@@ -72,7 +72,7 @@ pub struct Node<F> {
     pub yes: Branch,
     pub no: Branch,
     pub mode: Mode,
-    /// Where a missing value (NaN) goes: to `yes`, whatever the comparison says.
+    /// Where a missing value (NaN) goes, whatever the comparison says: to `yes` or to `no`.
     pub missing_is_yes: bool,
 }
 
@@ -198,7 +198,8 @@ impl<F: Number> Forest<F> {
                     set.is_some_and(|set| set.contains(&value.to_f64()))
                 }
             };
-            at = if yes || (node.missing_is_yes && value.is_nan()) { node.yes.0 } else { node.no.0 };
+            let yes = if value.is_nan() { node.missing_is_yes } else { yes };
+            at = if yes { node.yes.0 } else { node.no.0 };
         }
         (at & !LEAF) as usize
     }

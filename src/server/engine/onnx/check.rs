@@ -23,6 +23,7 @@ pub struct Findings {
 
 #[derive(Default)]
 struct Walk<'a> {
+    half: bool,
     opsets: BTreeMap<String, i64>,
     local: HashSet<(&'a str, &'a str)>,
     operators: BTreeMap<(String, String), OperatorUse>,
@@ -31,7 +32,7 @@ struct Walk<'a> {
 
 /// Walks the whole model. Never fails: what is odd shows up as unsupported.
 pub fn check(model: &ModelProto) -> Findings {
-    let mut walk = Walk::default();
+    let mut walk = Walk { half: deny::uses_half(model), ..Walk::default() };
     for import in &model.opset_import {
         walk.opsets.insert(support::domain(&import.domain).to_owned(), import.version);
     }
@@ -125,7 +126,7 @@ impl<'a> Walk<'a> {
             self.refuse(domain, &node.op_type, &first, hint);
         } else if !support::is_known(domain, &node.op_type) {
             self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
-        } else if let Some(reason) = deny::reason(node, opset) {
+        } else if let Some(reason) = deny::reason(node, self.half) {
             self.refuse(domain, &node.op_type, &first, reason.to_owned());
         } else if domain == "ai.onnx.ml"
             && let Some(reason) = ml::refusal(node, opset)

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod deny;
 pub mod file;
+pub mod fixes;
 pub mod model;
 pub mod plan;
 pub mod spec;

@@ -94,11 +94,6 @@ impl OnnxModel {
             outputs: self.outputs.iter().map(|o| o.spec.to_tensor_spec()).collect(),
         }
     }
-
-    /// Zeros (empty strings) with `open` in place of every open dimension.
-    pub fn zeros(&self, open: usize) -> TractResult<TVec<TValue>> {
-        self.inputs.iter().map(|i| zeros(i.datatype, &i.sample_shape(open)).map(TValue::from)).collect()
-    }
 }
 
 /// A tensor of zeros, `false` or empty strings.
@@ -150,10 +145,6 @@ impl Session {
     pub fn new(model: Arc<OnnxModel>) -> Result<Self, RunError> {
         let symbolic = model.symbolic.as_ref().map(TypedSimplePlan::spawn).transpose().map_err(failed)?;
         Ok(Self { model, symbolic, concrete: Vec::new() })
-    }
-
-    pub fn model(&self) -> &Arc<OnnxModel> {
-        &self.model
     }
 
     /// Runs the model. `inputs` are in the order of the model's, their types and shapes already checked.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use tract_onnx::model::Onnx;
 
+use super::fixes;
 use crate::server::engine::ml;
 
 /// Contributed operators of `com.microsoft` that tract implements with that domain's meaning.
@@ -47,6 +48,7 @@ pub fn reader() -> &'static Onnx {
             onnx.op_register.0.remove(name);
         }
         ml::register(&mut onnx.op_register);
+        fixes::register(&mut onnx.op_register);
         onnx
     });
     &READER

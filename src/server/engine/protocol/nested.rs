@@ -70,18 +70,9 @@ impl<T: Element> Flat<T> {
         Ok(())
     }
 
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
     /// Whether `null` may stand for a missing value.
     pub fn allows_missing(&self) -> bool {
         self.missing
-    }
-
-    /// The shape as given.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
     }
 
     /// The values as a tensor of `shape`, whose product must be the number of values.
