@@ -51,10 +51,6 @@ pub fn node(operator: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     }
 }
 
-pub fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i, r#type: AttributeType::Int as i32, ..Default::default() }
-}
-
 pub fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto { name: name.to_owned(), s: s.into(), r#type: AttributeType::String as i32, ..Default::default() }
 }

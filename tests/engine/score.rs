@@ -10,7 +10,7 @@ use crate::serve::{self, request, serve};
 #[test]
 fn a_matrix_may_come_as_a_list_by_name_or_as_columns() {
     let mut model = serve(&build::linear());
-    let wanted = json!({"y": [[10.0, 13.0, 16.0]]});
+    let wanted = json!({"y": [[5.5, 8.0, 10.5]]});
     for body in [
         r#"{"input_data": [[1, 1, 1, 0]]}"#,
         r#"{"input_data": {"x": [[1, 1, 1, 0]]}}"#,

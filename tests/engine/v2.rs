@@ -63,7 +63,7 @@ fn json_in_gives_json_out_with_the_id() {
         );
         let wanted = json!({
             "model_name": "m", "model_version": "1", "id": "42",
-            "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [10.0, 13.0, 16.0]}],
+            "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [5.5, 8.0, 10.5]}],
         });
         assert_eq!(model.post(INFER, &body), (200, wanted));
     }

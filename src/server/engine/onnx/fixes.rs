@@ -6,7 +6,7 @@ use tract_onnx::model::{Onnx, OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
-use tract_onnx::tract_core::ops::logic::{Iff, comp_gte, comp_lte};
+use tract_onnx::tract_core::ops::logic::{Iff, comp_gte, comp_lt, comp_lte};
 use tract_onnx::tract_core::ops::math::min;
 use tract_onnx::tract_hir::internal::*;
 
@@ -49,14 +49,16 @@ fn extreme(context: &ParsingContext, node: &NodeProto) -> Built {
 
 /// tract shifts by the number modulo the width; the standard shifts everything out.
 fn shift(context: &ParsingContext, node: &NodeProto) -> Built {
-    corrected(context, node, Fix::Shift)
+    let right = node.attribute.iter().any(|a| a.name == "direction" && a.s == b"RIGHT");
+    corrected(context, node, if right { Fix::ShiftRight } else { Fix::ShiftLeft })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fix {
     Largest,
     Smallest,
-    Shift,
+    ShiftLeft,
+    ShiftRight,
 }
 
 /// An operator of tract's, corrected.
@@ -90,7 +92,7 @@ impl Expansion for Corrected {
                 self.extreme(prefix, model, inputs, lowest, f64::NEG_INFINITY, TypedBinOp(comp_lte(), None))
             }
             Fix::Smallest => self.extreme(prefix, model, inputs, highest, f64::INFINITY, TypedBinOp(comp_gte(), None)),
-            Fix::Shift => self.shift(prefix, model, inputs),
+            Fix::ShiftLeft | Fix::ShiftRight => self.shift(prefix, model, inputs),
         }
     }
 }
@@ -142,10 +144,21 @@ impl Corrected {
             model.add_const(format!("{prefix}.{name}"), tensor0(value).cast_to_dt(datum)?.into_owned())
         };
         let (width, most, zero) = (constant("width", width)?, constant("most", width - 1)?, constant("zero", 0)?);
+        let mut by = inputs[1];
+        if datum.is_signed() {
+            // A negative number of places shifts everything out too.
+            let sign = TypedBinOp(comp_lt(), None);
+            let negative = wire_with_rank_broadcast(format!("{prefix}.negative"), model, sign, &[by, zero])?;
+            by = wire_with_rank_broadcast(format!("{prefix}.places"), model, Iff, &[negative[0], width, by])?[0];
+        }
+        let capped = wire_with_rank_broadcast(format!("{prefix}.capped"), model, min(), &[by, most])?;
+        if self.fix == Fix::ShiftRight && datum.is_signed() {
+            // What is shifted in is the sign: by one less than the width nothing else is left.
+            return self.inner.wire(prefix, model, &[inputs[0], capped[0]]);
+        }
         let all = TypedBinOp(comp_gte(), None);
-        let all = wire_with_rank_broadcast(format!("{prefix}.all"), model, all, &[inputs[1], width])?;
-        let by = wire_with_rank_broadcast(format!("{prefix}.by"), model, min(), &[inputs[1], most])?;
-        let shifted = self.inner.wire(&format!("{prefix}.shifted"), model, &[inputs[0], by[0]])?;
+        let all = wire_with_rank_broadcast(format!("{prefix}.all"), model, all, &[by, width])?;
+        let shifted = self.inner.wire(&format!("{prefix}.shifted"), model, &[inputs[0], capped[0]])?;
         wire_with_rank_broadcast(prefix, model, Iff, &[all[0], zero, shifted[0]])
     }
 }

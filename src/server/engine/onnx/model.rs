@@ -14,6 +14,9 @@ use crate::server::engine::LoadError;
 use crate::server::engine::datatype::Datatype;
 use crate::server::engine::ml::{self, Labels};
 
+/// Sizes tried for open dimensions, after 1, where no plan for all sizes can be made.
+const OPEN_SIZES: [usize; 5] = [2, 4, 8, 16, 32];
+
 /// A model file, checked and planned. Shared by all instances of a deployment.
 pub struct OnnxModel {
     pub inputs: Vec<Spec>,
@@ -74,8 +77,12 @@ impl OnnxModel {
         let (symbolic, plan) = match planner.symbolic() {
             Ok(plan) => (Some(plan.clone()), plan),
             Err(why) => {
-                let shapes = inputs.iter().map(|i| i.sample_shape(1)).collect();
-                let plan = planner.concrete(&shapes).map_err(|e| {
+                let attempt = |open: usize| planner.concrete(&inputs.iter().map(|i| i.sample_shape(open)).collect());
+                let (mut plan, mut sizes) = (attempt(1), OPEN_SIZES.iter());
+                while let (Err(_), Some(open)) = (&plan, sizes.next()) {
+                    plan = attempt(*open).or(plan);
+                }
+                let plan = plan.map_err(|e| {
                     let mut error = cannot(e);
                     error.details.push_str(&format!("\nwith open sizes: {why:#}"));
                     error
@@ -166,7 +173,7 @@ impl Session {
                     if !clash {
                         return Err(failed(error));
                     }
-                    self.run_concrete(inputs)?
+                    self.run_concrete(inputs).map_err(|e| RunError::Shapes(e.to_string()))?
                 }
             },
         };
