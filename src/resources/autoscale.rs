@@ -298,7 +298,7 @@ fn check_recurrence(scope: &mut Scope<'_>, recurrence: &Value) {
     }
     for (key, most) in [("hours", 23), ("minutes", 59)] {
         let values = list(key);
-        if values.is_empty() || values.iter().any(|value| !value.as_u64().is_some_and(|value| value <= most)) {
+        if values.is_empty() || values.iter().any(|value| value.as_u64().is_none_or(|value| value > most)) {
             let message = format!("The recurrence's {key} must be a list of numbers from 0 to {most}, such as [0].");
             scope.add(&format!("schedule.{key}"), message);
         }
