@@ -60,7 +60,8 @@ pub fn full(model: &Model) -> String {
             runs.push_str(&format!("{y:>2}: {}\n", line.join(" ")));
         }
     }
-    let legend: Vec<String> = legend.iter().enumerate().map(|(at, style)| format!("{} = {style}", letter(at))).collect();
+    let legend: Vec<String> =
+        legend.iter().enumerate().map(|(at, style)| format!("{} = {style}", letter(at))).collect();
     format!("{}\n{}\n\n{runs}", glyphs(&buf), legend.join("\n"))
 }
 

@@ -191,9 +191,7 @@ pub fn press(model: &mut Model, key: &str) -> Vec<Effect> {
 
 /// Types text, character by character.
 pub fn write(model: &mut Model, text: &str) -> Vec<Effect> {
-    text.chars()
-        .flat_map(|c| update(model, Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))))
-        .collect()
+    text.chars().flat_map(|c| update(model, Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))).collect()
 }
 
 /// The row with this id.

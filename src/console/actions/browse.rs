@@ -1,5 +1,7 @@
 //! Lists, charts, overlays and the line being typed.
 
+use crate::console::screens;
+
 use super::table::{
     Action, Row,
     Scope::{Chart, Dialog, List, Overlay, Prompt, Welcome},
@@ -15,10 +17,12 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::Bottom, "bottom", "To the bottom", List, &["end", "shift-g"]).unlisted(),
     Row::new(Action::NextPane, "pane.next", "Next pane", List, &["tab"]),
     Row::new(Action::PreviousPane, "pane.previous", "Previous pane", List, &["backtab"]).unlisted(),
-    Row::new(Action::Filter, "filter", "Filter (fuzzy, ~regex, !not)", List, &["/"]).footer(5, "filter"),
+    Row::new(Action::Filter, "filter", "Filter (fuzzy, ~regex, !not)", List, &["/"])
+        .footer(5, "filter")
+        .unless(screens::no_filter),
     Row::new(Action::ClearFilter, "filter.clear", "Drop the filter", List, &["ctrl-u"]),
-    Row::new(Action::SortNext, "sort.next", "Sort by the next column", List, &["s"]),
-    Row::new(Action::SortReverse, "sort.reverse", "Turn the order round", List, &["shift-s"]),
+    Row::new(Action::SortNext, "sort.next", "Sort by the next column", List, &["s"]).unless(screens::no_order),
+    Row::new(Action::SortReverse, "sort.reverse", "Turn the order round", List, &["shift-s"]).unless(screens::no_order),
     Row::new(Action::Freeze, "freeze", "Freeze the picture, or go on", Chart, &["f"]),
     Row::new(Action::ZoomIn, "zoom.in", "Shorter window", Chart, &["+", "="]),
     Row::new(Action::ZoomOut, "zoom.out", "Longer window", Chart, &["-"]),

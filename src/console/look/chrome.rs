@@ -39,6 +39,10 @@ fn crumbs(model: &Model) -> Line<'static> {
         if at > 0 {
             spans.push(span(format!(" {} ", theme.glyphs.crumb), theme.dim));
         }
+        let before = at.checked_sub(1).and_then(|at| model.nav.stack[at].endpoint());
+        if let Some(name) = place.endpoint().filter(|name| before != Some(name) && place.crumb() != **name) {
+            spans.push(span(format!("{name} "), if at == last { theme.text } else { theme.dim }));
+        }
         spans.push(span(place.crumb(), if at == last { theme.strong } else { theme.dim }));
     }
     Line::from(spans)
@@ -147,7 +151,7 @@ pub fn toasts(model: &Model, ui: &mut Ui, area: Rect) {
 /// The keys in force, the most useful first; the way to all keys and the way out are always there.
 pub fn footer(model: &Model, ui: &mut Ui, area: Rect) {
     let y = area.bottom() - 1;
-    ui.wipe(Rect { y, height: 1, ..area }, model.theme.text);
+    ui.wipe(Rect { y, height: 1, ..area }, model.theme.ground);
     let scopes = model.scopes();
     let mut rows: Vec<&'static Row> =
         actions::rows().filter(|row| row.rank > 0 && scopes.contains(&row.scope)).collect();
@@ -155,6 +159,7 @@ pub fn footer(model: &Model, ui: &mut Ui, area: Rect) {
     rows.retain(|row| match row.action {
         Action::Back if row.scope == Scope::Global => depth > 1,
         Action::Quit => depth == 1,
+        _ if row.scope == Scope::List => actions::refusal(model, row).is_none(),
         _ => true,
     });
     rows.sort_by_key(|row| (scopes.iter().position(|scope| *scope == row.scope), u8::MAX - row.rank));

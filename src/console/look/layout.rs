@@ -29,9 +29,15 @@ impl Room {
     }
 }
 
-/// The part of the screen between title and footer.
+/// The part of the screen between title and footer, with air around it where there is room.
 pub fn body(area: Rect) -> Rect {
-    Rect { x: area.x, y: area.y + 1.min(area.height), width: area.width, height: area.height.saturating_sub(2) }
+    let air = u16::from(area.height >= 30);
+    Rect {
+        x: area.x,
+        y: area.y + 1.min(area.height),
+        width: area.width.saturating_sub(1),
+        height: area.height.saturating_sub(2 + air),
+    }
 }
 
 /// The upper `height` rows, and the rest.

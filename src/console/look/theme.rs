@@ -61,7 +61,9 @@ impl ThemeName {
 pub struct Theme {
     pub name: ThemeName,
     pub glyphs: &'static Glyphs,
-    /// Ordinary text, and the ground it stands on.
+    /// What everything stands on: laid over the whole screen first.
+    pub ground: Style,
+    /// Ordinary text.
     pub text: Style,
     /// Labels, ages, what is not in force.
     pub dim: Style,
@@ -155,13 +157,15 @@ impl Theme {
     }
 
     fn derive(name: ThemeName, glyphs: &'static Glyphs, p: Palette) -> Self {
+        let text = Style { bg: None, ..p.text };
         Self {
             name,
             glyphs,
-            text: p.text,
+            ground: p.text,
+            text,
             dim: p.dim,
-            strong: bold(p.text),
-            title: bold(p.text),
+            strong: bold(text),
+            title: bold(text),
             rule: p.rule,
             accent: bold(fg(p.accent)),
             selected: p.selected,
@@ -175,7 +179,7 @@ impl Theme {
             both: fg(p.both),
             others: p.others.map(fg),
             found: bold(fg(p.accent)).add_modifier(Modifier::UNDERLINED),
-            input: p.text,
+            input: text,
             ghost: p.dim,
             json_key: fg(p.blue),
             json_text: fg(p.ok),
@@ -199,13 +203,14 @@ impl Theme {
         Self {
             name: ThemeName::Mono,
             glyphs,
+            ground: plain,
             text: plain,
             dim,
             strong,
             title: strong,
             rule: dim,
             accent: strong,
-            selected: reverse,
+            selected: reverse.remove_modifier(Modifier::DIM),
             selected_faint: under,
             ok: plain,
             warn: strong,
@@ -242,7 +247,8 @@ fn terminal() -> Palette {
         dim: Style::new().add_modifier(Modifier::DIM),
         rule: Style::new().add_modifier(Modifier::DIM),
         accent: Color::Cyan,
-        selected: Style::new().add_modifier(Modifier::REVERSED),
+        // One even bar: colours of single words would come out as coloured blocks.
+        selected: Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM),
         faint: Style::new().add_modifier(Modifier::UNDERLINED),
         ok: Color::Green,
         warn: Color::Yellow,

@@ -125,7 +125,17 @@ impl<'a> Ui<'a> {
         let text = self.spell(&text);
         let text = cut(&text, max.min(area.right() - x));
         let text = self.spell(&text);
+        self.calm(x, y, width(&text).min(max));
         self.buf.set_stringn(x, y, &text, usize::from(max), style).0
+    }
+
+    /// Takes bold, dim and the like of what stood there before away.
+    fn calm(&mut self, x: u16, y: u16, width: u16) {
+        for x in x..x.saturating_add(width) {
+            if let Some(cell) = self.buf.cell_mut((x, y)) {
+                cell.modifier = Modifier::empty();
+            }
+        }
     }
 
     /// Plain ASCII where that is asked for.
@@ -135,10 +145,11 @@ impl<'a> Ui<'a> {
         }
         let mut plain = String::with_capacity(text.len());
         for c in text.chars() {
-            match c {
-                '…' => plain.push('~'),
-                c if c.is_ascii() || c.is_alphanumeric() => plain.push(c),
-                c => plain.push_str(glyphs::twin(c)),
+            match glyphs::twin(c) {
+                _ if c == '…' => plain.push('~'),
+                _ if c.is_ascii() => plain.push(c),
+                "?" if c.is_alphanumeric() => plain.push(c),
+                twin => plain.push_str(twin),
             }
         }
         Cow::Owned(plain)
@@ -185,6 +196,7 @@ impl<'a> Ui<'a> {
         let area = self.buf.area;
         for x in x..x.saturating_add(times).min(area.right()) {
             if let Some(cell) = self.buf.cell_mut((x, y)) {
+                cell.modifier = Modifier::empty();
                 cell.set_symbol(glyph).set_style(style);
             }
         }

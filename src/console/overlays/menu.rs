@@ -23,7 +23,8 @@ impl State {
     pub fn new(model: &Model, commands: bool) -> Self {
         let scopes = crate::console::screens::scopes(model);
         let rows = actions::rows().filter(|row| {
-            let here = scopes.contains(&row.scope) && row.scope != Scope::Global;
+            let moving = matches!(row.scope, Scope::Global | Scope::List | Scope::Chart);
+            let here = scopes.contains(&row.scope) && !moving;
             if commands { !row.command.is_empty() && scopes.contains(&row.scope) } else { here && row.listed }
         });
         Self { rows: rows.collect(), cursor: 0, commands }

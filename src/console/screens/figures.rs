@@ -180,16 +180,20 @@ pub fn distribution(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView)
     ui.line(rest.x, plot.bottom() + 1, rest.width, &line);
 }
 
-/// The pictures of an endpoint side by side, as many as have room; `second` starts with the distribution.
-pub fn pictures(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, second: bool) {
-    let drawers: [fn(&Model, &mut Ui, Rect, &EndpointView); 3] = [rates, latencies, distribution];
+/// One of the pictures.
+type Drawer = fn(&Model, &mut Ui, Rect, &EndpointView);
+
+/// The pictures of an endpoint side by side, as many as have room; `second` ends with the last one, which is the
+/// distribution if `all` are wanted.
+pub fn pictures(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, second: bool, all: bool) {
+    let drawers: &[Drawer] = if all { &[rates, latencies, distribution] } else { &[rates, latencies] };
     let room = match area.width {
         0..64 => 1,
         64..150 => 2,
         _ => 3,
     };
-    let rows = if area.height >= 24 && room < 3 { 2 } else { 1 };
-    let start = if second && room * rows < 3 { 3 - room } else { 0 };
+    let rows = if area.height >= 24 && room < drawers.len() { 2 } else { 1 };
+    let start = if second && room * rows < drawers.len() { drawers.len() - room } else { 0 };
     let gap = 2;
     for row in 0..rows {
         let height = area.height / rows as u16;

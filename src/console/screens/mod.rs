@@ -67,6 +67,11 @@ pub trait Screen: Sync {
         0
     }
 
+    /// Whether that list can be filtered.
+    fn filterable(&self, model: &Model) -> bool {
+        self.columns(model) > 0
+    }
+
     /// Sort or filter changed: put the rows in order again.
     fn resorted(&self, _: &mut Model) -> Vec<Effect> {
         Vec::new()
@@ -227,6 +232,16 @@ pub fn columns(model: &Model) -> usize {
     screen(model).columns(model)
 }
 
+/// Why the focused list cannot be filtered.
+pub fn no_filter(model: &Model) -> Option<String> {
+    (!screen(model).filterable(model)).then(|| "there is no list to filter here".into())
+}
+
+/// Why the focused list cannot be sorted.
+pub fn no_order(model: &Model) -> Option<String> {
+    (columns(model) == 0).then(|| "there is no list to sort here".into())
+}
+
 /// Sort or filter changed.
 pub fn resorted(model: &mut Model) -> Vec<Effect> {
     screen(model).resorted(model)
@@ -315,7 +330,7 @@ impl Drawn {
 pub fn draw(model: &Model, buf: &mut Buffer) -> Drawn {
     let area = buf.area;
     let mut ui = Ui::new(buf, &model.theme);
-    ui.paint(area, model.theme.text);
+    ui.paint(area, model.theme.ground);
     if area.width < layout::LEAST.0 || area.height < layout::LEAST.1 {
         let text =
             format!("mlconsole needs {}x{}; this is {}x{}", layout::LEAST.0, layout::LEAST.1, area.width, area.height);

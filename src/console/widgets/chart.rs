@@ -79,7 +79,7 @@ impl Grid {
             let at =
                 |a: usize, b: usize| (a as f64 + (b as f64 - a as f64) * step as f64 / steps as f64).round() as usize;
             let (x, y) = (at(from.0, to.0), at(from.1, to.1));
-            if !dotted || (x + y).is_multiple_of(2) {
+            if !dotted || x.is_multiple_of(2) {
                 self.dot(x, y, course);
             }
         }

@@ -119,7 +119,7 @@ impl Table<'_> {
             if selected {
                 ui.paint(line, if self.focused { theme.selected } else { theme.selected_faint });
                 if self.focused {
-                    ui.text(area.x + 1, y, 1, theme.glyphs.cursor, theme.accent.patch(theme.selected));
+                    ui.text(area.x + 1, y, 1, theme.glyphs.cursor, theme.selected);
                 }
             }
             ui.hit(line, Hit::Row { pane: self.pane, index });

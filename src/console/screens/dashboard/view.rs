@@ -35,7 +35,7 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     if rest.height >= 5
         && let Some(view) = chosen(model)
     {
-        figures::pictures(model, ui, rest, view, false);
+        figures::pictures(model, ui, rest, view, false, true);
     }
 }
 

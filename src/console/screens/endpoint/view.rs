@@ -33,10 +33,16 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     }
     let all = rows(rest.height);
     let (top, rest) = layout::split_top(rest, all.len() as u16 + 1);
-    columns(model, ui, top, view, &all);
+    let taken = LABELS + 42 * view.deployments.len() as u16 + 2;
+    let beside = top.height >= 8 && area.width >= taken + 40;
+    let (left, right) = layout::split_left(top, if beside { taken } else { top.width }, 0);
+    columns(model, ui, left, view, &all);
+    if beside {
+        figures::distribution(model, ui, right, view);
+    }
     let (_, rest) = layout::split_top(rest, 1);
     if rest.height >= 5 {
-        figures::pictures(model, ui, rest, view, model.endpoint.second);
+        figures::pictures(model, ui, rest, view, model.endpoint.second, !beside);
     }
 }
 

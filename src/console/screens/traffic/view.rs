@@ -50,9 +50,16 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     }
     let (_, rest) = layout::split_top(rest, u16::from(area.height >= 26));
     if rest.width >= 120 {
-        let (left, right) = layout::split_left(rest, rest.width * 3 / 5, 2);
+        let spare = rest.height.saturating_sub(12);
+        let (upper, below) =
+            layout::split_top(rest, if spare >= 6 { 9.max(marks.len() as u16 + 2) } else { rest.height });
+        let (left, right) = layout::split_left(upper, rest.width * 3 / 5, 2);
         measured(model, ui, left, view, &marks);
         history(model, ui, right, name);
+        let (_, below) = layout::split_top(below, 1);
+        if below.height >= 6 {
+            figures::pictures(model, ui, below, view, false, false);
+        }
     } else {
         let (upper, rest) = layout::split_top(rest, marks.len() as u16 + 2);
         measured(model, ui, upper, view, &marks);
@@ -65,7 +72,7 @@ fn sliders(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, draft: &
     let theme = &model.theme;
     let wide = area.width >= 110;
     let names = marks.iter().map(|(name, _)| ui.measure(name)).max().unwrap_or(4).clamp(8, 20);
-    let mut label = names + 6;
+    let mut label = (names + 6).max(20);
     if wide {
         label += 22;
     }
