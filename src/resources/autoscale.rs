@@ -213,8 +213,8 @@ fn check_profile(scope: &mut Scope<'_>, profile: &AutoscaleProfile) {
         scope.add(
             "capacity",
             format!(
-                "The capacity has minimum {minimum}, default {default}, maximum {maximum}: they must not descend in \
-                 this order."
+                "The capacity has minimum {minimum}, default {default}, maximum {maximum}: set \
+                 minimum ≤ default ≤ maximum."
             ),
         );
     }
