@@ -126,8 +126,10 @@ impl ControlPlane {
             ("properties.mirrorTraffic", &wanted.properties.mirror_traffic, &current.properties.mirror_traffic),
         ] {
             for name in raised(new, old) {
-                if self.app.store.get(&Key::new(Kind::Serving, endpoint, &name))?.is_none() {
-                    let state = self.deployment_state(endpoint, &name)?;
+                let state = self.deployment_state(endpoint, &name)?;
+                let serves = self.app.store.get(&Key::new(Kind::Serving, endpoint, &name))?.is_some();
+                // One that is being deleted still serves what it has, but must get nothing new.
+                if !serves || state == "Deleting" {
                     return Err(Fault::property(
                         target,
                         format!(

@@ -31,6 +31,10 @@ impl Reconciler {
                 let running = lock(&self.serving).get(&slot).cloned();
                 match (verb, running) {
                     ("delete", running) => return self.take_down(endpoint, &slot, &wanted, running, tracker).await,
+                    // Sizes and restarts are for what runs; after a failed update the wanted version is tried again.
+                    ("scale" | "restart", Some(running)) if !same_version(&running.spec, &wanted) => {
+                        self.roll_out(&slot, endpoint, &wanted, Some(running), tracker).await
+                    }
                     ("scale", Some(running)) => self.scale(&slot, endpoint, &wanted, &running, tracker).await,
                     ("restart", Some(running)) => self.restart(&slot, endpoint, &running, tracker).await,
                     (_, running) => self.roll_out(&slot, endpoint, &wanted, running, tracker).await,
@@ -212,4 +216,16 @@ impl Reconciler {
         say(log, fetcher, Level::Info, &text);
         Ok(loaded)
     }
+}
+
+/// Whether two deployments differ in nothing but size, tags and bookkeeping.
+fn same_version(one: &Deployment, other: &Deployment) -> bool {
+    let bare = |deployment: &Deployment| {
+        let mut properties = deployment.properties.clone();
+        properties.provisioning_state = ProvisioningState::default();
+        properties.properties.clear();
+        properties.description = None;
+        properties
+    };
+    bare(one) == bare(other)
 }

@@ -253,6 +253,11 @@ async fn a_failed_update_keeps_the_old_version_serving_also_after_a_restart() {
     let message = operation.error.unwrap().message;
     assert!(message.ends_with("The previous version keeps serving."), "{message}");
     assert!(Arc::ptr_eq(&pool, &house.reconciler.pool("e", "blue").unwrap()));
+    for verb in ["scale", "restart"] {
+        let operation = house.done(verb, instances(2)).await;
+        assert_eq!(operation.status, "Failed", "{verb} must not pass the old version off as the wanted one");
+        assert!(Arc::ptr_eq(&pool, &house.reconciler.pool("e", "blue").unwrap()));
+    }
     drop(pool);
     let house = house.restarted().await;
     house.ready().await;
