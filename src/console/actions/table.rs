@@ -90,6 +90,13 @@ pub enum Action {
     LogWrap,
     LogTimes,
     LogPage,
+    // models, activity, workspace
+    RegisterModel,
+    DeployModel,
+    ArchiveModel,
+    CancelOperation,
+    GoThere,
+    SwitchContext,
     // overlays
     Accept,
     Cancel,

@@ -1,7 +1,10 @@
 //! Logs, models, activity and workspace.
 
-use super::table::{Action, Row, Scope::Logs};
-use crate::console::screens::logs;
+use super::table::{
+    Action, Row,
+    Scope::{Activity, Logs, Models, Workspace},
+};
+use crate::console::screens::{activity, logs, models, workspace};
 
 /// The rows.
 pub const ROWS: &[Row] = &[
@@ -24,4 +27,32 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::LogWrap, "logs.wrap", "Wrap long lines, or cut them", Logs, &["w"]).footer(75, "wrap"),
     Row::new(Action::LogTimes, "logs.times", "Show or hide the times", Logs, &["t"]).footer(40, "times"),
     Row::new(Action::LogPage, "logs.page", "Read in the pager", Logs, &["v"]).footer(30, "pager"),
+    Row::new(Action::RegisterModel, "model.register", "Register a model from a path", Models, &["n"])
+        .write()
+        .footer(90, "register")
+        .command("mlconsole model register --name NAME --path PATH"),
+    Row::new(Action::DeployModel, "model.deploy", "Deploy the version as a new colour", Models, &["enter", "d"])
+        .write()
+        .footer(95, "deploy")
+        .unless(models::cannot_deploy)
+        .command("mlconsole deployment create -f FILE"),
+    Row::new(Action::ArchiveModel, "model.archive", "Archive the version", Models, &["shift-d", "delete"])
+        .change(models::ask_archive)
+        .footer(40, "archive")
+        .unless(models::no_version)
+        .command("mlconsole model archive NAME --version VERSION"),
+    Row::new(Action::Open, "activity.open", "Show it in full", Activity, &["enter", "right"])
+        .footer(95, "in full")
+        .unless(activity::nothing_selected),
+    Row::new(Action::GoThere, "activity.endpoint", "Go to the endpoint", Activity, &["o"])
+        .footer(90, "endpoint")
+        .unless(activity::nowhere),
+    Row::new(Action::CancelOperation, "operation.cancel", "Cancel the operation", Activity, &["x"])
+        .change(activity::ask_cancel)
+        .footer(85, "cancel")
+        .unless(activity::cannot_cancel),
+    Row::new(Action::SwitchContext, "context.use", "Change to the context", Workspace, &["enter"])
+        .footer(90, "change to")
+        .unless(workspace::cannot_switch)
+        .command("mlconsole context use NAME"),
 ];

@@ -3,6 +3,7 @@
 //! A screen is a unit struct that implements [`Screen`] and a `State` in [`States`]. To add an action: a row in
 //! `actions/` and an arm in `update`. Draw reads only; whatever the picture needs must be in the model.
 
+pub mod activity;
 pub mod ask;
 pub mod dashboard;
 pub mod endpoint;
@@ -10,8 +11,10 @@ pub mod endpoint;
 pub mod figures;
 mod later;
 pub mod logs;
+pub mod models;
 pub mod traffic;
 pub mod welcome;
+pub mod workspace;
 
 use crossterm::event::KeyEvent;
 use ratatui::buffer::Buffer;
@@ -151,15 +154,21 @@ pub struct States {
     pub traffic: traffic::State,
     pub welcome: welcome::State,
     pub logs: logs::State,
+    pub activity: activity::State,
+    pub models: models::State,
+    pub workspace: workspace::State,
 }
 
 /// All screens.
-static ALL: [&dyn Screen; 6] = [
+static ALL: [&dyn Screen; 9] = [
     &dashboard::Dashboard,
     &endpoint::EndpointScreen,
     &traffic::Traffic,
     &welcome::Welcome,
     &logs::Logs,
+    &activity::Activity,
+    &models::Models,
+    &workspace::WorkspaceScreen,
     &later::Later,
 ];
 
@@ -175,6 +184,9 @@ fn screen_of(model: &Model, place: &Place) -> &'static dyn Screen {
         Place::Endpoint(_) => &endpoint::EndpointScreen,
         Place::Traffic(_) => &traffic::Traffic,
         Place::Logs { .. } => &logs::Logs,
+        Place::Activity => &activity::Activity,
+        Place::Models => &models::Models,
+        Place::Workspace => &workspace::WorkspaceScreen,
         _ => &later::Later,
     }
 }
