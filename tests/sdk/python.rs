@@ -90,7 +90,7 @@ fn prepare() -> Result<PathBuf, String> {
 fn run(command: &mut Command, what: &str) -> Result<(), String> {
     let output = command
         .output()
-        .map_err(|e| format!("{what} does not start: {e} (Python 3.11 or later with venv is needed)"))?;
+        .map_err(|e| format!("{what} does not start: {e} (Python 3.10 or later with venv is needed)"))?;
     if output.status.success() {
         return Ok(());
     }
