@@ -1,6 +1,7 @@
 //! mlconsole: the terminal operations console for machine-learning endpoints.
 //!
-//! The map, a sentence a room; `tests/house.rs` checks the walls between them.
+//! The map, a sentence a room; `tests/house.rs` checks the walls between them. The binary is `main.rs` with `home.rs`
+//! (the workspace a context stands for) and `screen.rs` (how the console is started).
 
 /// One-shot commands.
 pub mod cli;

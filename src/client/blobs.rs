@@ -1,4 +1,4 @@
-//! A container of a blob store, opened by a shared-access signature (reference §6.4).
+//! A container of a blob store, opened by a shared-access signature or an account key (reference §6.4).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +10,8 @@ use tokio::io::AsyncReadExt as _;
 
 use super::error::{ClientError, ErrorKind};
 use super::files::{LocalFile, Upload};
-use super::transport::{Call, Transport};
+use super::shared_key::SharedKey;
+use super::transport::{Answer, Call, Transport};
 
 /// Up to this a file goes in one request; the SDK's own limit.
 const SINGLE_PUT: u64 = 64 << 20;
@@ -20,24 +21,26 @@ const VERSION: &str = "2023-11-03";
 /// What a blob's path may hold unescaped.
 const BLOB_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Where files go. The signature is a secret: no `Debug`.
+/// Where files go. What opens it is a secret: no `Debug`.
 pub(super) struct Container {
     /// `https://…/container`, without query.
     pub url: String,
-    /// The query that opens it, without `?`.
+    /// The query that opens it, without `?`; empty with a key.
     pub sas: String,
+    pub key: Option<SharedKey>,
 }
 
 impl Container {
     /// From a container address with its signature in the query.
     pub(super) fn from_sas_uri(uri: &str) -> Self {
         let (url, sas) = uri.split_once('?').unwrap_or((uri, ""));
-        Self { url: url.trim_end_matches('/').to_owned(), sas: sas.to_owned() }
+        Self { url: url.trim_end_matches('/').to_owned(), sas: sas.to_owned(), key: None }
     }
 
     fn address(&self, path: &str, query: &str) -> String {
-        let both = if query.is_empty() || self.sas.is_empty() { "" } else { "&" };
-        format!("{}/{}?{query}{both}{}", self.url, utf8_percent_encode(path, BLOB_PATH), self.sas)
+        let query: Vec<&str> = [query, self.sas.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}/{}{mark}{}", self.url, utf8_percent_encode(path, BLOB_PATH), query.join("&"))
     }
 
     fn call(&self, method: Method, path: &str, query: &str) -> Result<Call, ClientError> {
@@ -48,9 +51,16 @@ impl Container {
         call.header(HeaderName::from_static("x-ms-version"), VERSION)
     }
 
+    async fn send(&self, transport: &Transport, mut call: Call) -> Result<Answer, ClientError> {
+        if let Some(key) = &self.key {
+            key.sign(&call.method, &call.url, &mut call.headers, call.body.len())?;
+        }
+        transport.send(call).await
+    }
+
     /// Metadata of a blob; `None` when there is no such blob.
     pub(super) async fn head(&self, transport: &Transport, path: &str) -> Result<Option<HeaderMap>, ClientError> {
-        match transport.send(self.call(Method::HEAD, path, "")?).await {
+        match self.send(transport, self.call(Method::HEAD, path, "")?).await {
             Ok(answer) => Ok(Some(answer.headers)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -70,7 +80,7 @@ impl Container {
             .header(HeaderName::from_static("x-ms-meta-upload_status"), "completed")?
             .header(HeaderName::from_static("x-ms-meta-name"), name)?
             .header(HeaderName::from_static("x-ms-meta-version"), version)?;
-        transport.send(call).await.map(|_| ())
+        self.send(transport, call).await.map(|_| ())
     }
 
     /// Sends every file of `upload` under `prefix` (empty, or with a `/` at its end). `sent` hears bytes done of all.
@@ -111,7 +121,7 @@ impl Container {
                 .header(HeaderName::from_static("content-type"), "application/octet-stream")?
                 .header(HeaderName::from_static("content-md5"), &BASE64_STANDARD.encode(Md5::digest(&body)))?;
             let size = body.len() as u64;
-            transport.send(Call { body, ..call }).await?;
+            self.send(transport, Call { body, ..call }).await?;
             sent(size);
             return Ok(());
         }
@@ -128,7 +138,7 @@ impl Container {
             let escaped = utf8_percent_encode(&id, NON_ALPHANUMERIC);
             let size = block.len() as u64;
             let call = self.call(Method::PUT, path, &format!("comp=block&blockid={escaped}"))?;
-            transport.send(Call { body: block.into(), ..call }).await?;
+            self.send(transport, Call { body: block.into(), ..call }).await?;
             list.push_str(&format!("<Latest>{id}</Latest>"));
             sent(size);
         }
@@ -136,7 +146,7 @@ impl Container {
         let call = self
             .call(Method::PUT, path, "comp=blocklist")?
             .header(HeaderName::from_static("content-type"), "application/xml")?;
-        transport.send(Call { body: list.into(), ..call }).await.map(|_| ())
+        self.send(transport, Call { body: list.into(), ..call }).await.map(|_| ())
     }
 }
 
@@ -156,6 +166,6 @@ mod tests {
             "https://h/blob/local/c1/a/b?comp=metadata&sv=1&sig=a%2Bb"
         );
         let bare = Container::from_sas_uri("https://h/c/");
-        assert_eq!(bare.address("é#?", ""), "https://h/c/%C3%A9%23%3F?");
+        assert_eq!(bare.address("é#?", ""), "https://h/c/%C3%A9%23%3F");
     }
 }

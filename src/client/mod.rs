@@ -17,6 +17,7 @@ mod ndjson;
 mod pending;
 pub mod sample;
 mod scoring;
+mod shared_key;
 mod transport;
 mod uploads;
 mod workspace;

@@ -4,7 +4,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 
@@ -105,8 +105,10 @@ impl Call {
         format!("{} {}", self.method, short.map_or(path, |(_, rest)| rest))
     }
 
+    /// Whether it may arrive twice. A compare-and-swap may not: the second would find the first one's change.
     fn idempotent(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE)
+        let repeatable = matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
+        repeatable && !self.headers.contains_key(IF_MATCH)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::blobs::Container;
 use super::error::{ClientError, ErrorKind};
 use super::files::Upload;
+use super::shared_key::SharedKey;
 use super::workspace::Workspace;
 
 /// Part of a cloud's metadata document (reference §1.4).
@@ -70,19 +71,24 @@ impl Workspace {
                 &json!({"expirableSecret": true, "expireAfterHours": 1}),
             )
             .await?;
-        let sas = secret["sasToken"].as_str().ok_or_else(|| {
-            ClientError::new(
-                ErrorKind::NotSupported,
-                "the workspace's datastore hands out no shared-access signature: switch it to identity-based or SAS \
-                 access, or register the model with the Azure command line",
-            )
-        })?;
+        let key = match (secret["sasToken"].as_str(), secret["key"].as_str()) {
+            (Some(_), _) => None,
+            (None, Some(key)) => Some(SharedKey::new(&store.properties.account_name, key)?),
+            (None, None) => {
+                return Err(ClientError::new(
+                    ErrorKind::NotSupported,
+                    "the workspace's datastore hands out neither a shared-access signature nor a key: register the \
+                     model with the Azure command line instead",
+                ));
+            }
+        };
         let store = store.properties;
         let protocol = store.protocol.as_deref().unwrap_or("https");
         let suffix = &self.metadata().await?.storage_suffix;
         let container = Container {
             url: format!("{protocol}://{}.blob.{suffix}/{}", store.account_name, store.container_name),
-            sas: sas.trim_start_matches('?').to_owned(),
+            sas: secret["sasToken"].as_str().unwrap_or_default().trim_start_matches('?').to_owned(),
+            key,
         };
         let prefix = format!("LocalUpload/{}/", upload.hash);
         let Some(first) = upload.files.first() else {

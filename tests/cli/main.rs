@@ -4,5 +4,7 @@ mod azure;
 mod contexts;
 mod edges;
 mod recorded;
+mod remote;
 mod story;
 mod support;
+mod terminal;
