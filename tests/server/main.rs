@@ -3,3 +3,4 @@
 mod api;
 mod gateway;
 mod recovery;
+mod storm;
