@@ -9,7 +9,7 @@ use super::onnx::{check, file, spec};
 use super::protocol::score::Dialect;
 use super::servable::{Named, OnnxServable};
 use super::source::{self, Found, Layout};
-use super::{Instance, LoadError, ModelSource, ScoreRequest, Servable, sample};
+use super::{LoadError, ModelSource, ScoreRequest, Servable, sample};
 use crate::resources::ModelReport;
 
 /// Sizes tried for open dimensions until a run on zeros succeeds.
@@ -38,13 +38,11 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         models.push(Named { name: name.clone(), version: version.clone(), model });
     }
     let servable = Arc::new(OnnxServable { models, dialect, sample: None });
-    let mut instance = servable.clone().instance()?;
     let mut chosen = None;
     for (index, found) in found.iter().enumerate() {
-        let sample = trial(&servable, index, &mut *instance, found, &columns, log)?;
+        let sample = trial(&servable, index, found, &columns, log)?;
         chosen = chosen.or(sample);
     }
-    drop(instance);
     let servable = Arc::try_unwrap(servable).map_err(|_| LoadError::new("an instance outlived its trial run"))?;
     Ok(Arc::new(OnnxServable { sample: chosen, ..servable }))
 }
@@ -58,9 +56,8 @@ fn shown(file: &Path, source: &ModelSource) -> String {
 
 /// Runs one request: the author's sample, which must succeed, or zeros, which a model may refuse (a zero size, a divisor).
 fn trial(
-    servable: &OnnxServable,
+    servable: &Arc<OnnxServable>,
     index: usize,
-    instance: &mut dyn Instance,
     found: &Found,
     columns: &Inputs,
     log: &dyn Fn(&str),
@@ -72,7 +69,7 @@ fn trial(
     };
     if let Some((file, body)) = sample::beside(&found.file) {
         let request = OnnxServable::request(path, body);
-        run(instance, &request).map_err(|why| {
+        run(servable, &request).map_err(|why| {
             LoadError::new(format!(
                 "the model does not answer the sample request in '{file}': {why}; correct the file or the model"
             ))
@@ -89,7 +86,7 @@ fn trial(
         };
         let Some(body) = body else { return Ok(None) };
         let request = OnnxServable::request(path.clone(), body);
-        match run(instance, &request) {
+        match run(servable, &request) {
             Ok(()) => return Ok(Some(request)),
             Err(why) if declared => {
                 last = why;
@@ -104,8 +101,9 @@ fn trial(
     Ok(None)
 }
 
-/// Runs a request; a panic counts as a failure.
-fn run(instance: &mut dyn Instance, request: &ScoreRequest) -> Result<(), String> {
+/// Runs a request on an instance of its own; a panic counts as a failure.
+fn run(servable: &Arc<OnnxServable>, request: &ScoreRequest) -> Result<(), String> {
+    let mut instance = servable.clone().instance().map_err(|e| e.message)?;
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| instance.score(request)));
     let response =
         attempt.map_err(|panic| format!("the engine panicked: {}", super::onnx::plan::panic_text(panic.as_ref())))?;

@@ -83,7 +83,7 @@ fn probit(value: f64) -> f64 {
     let log = y.ln();
     let v = 2.0 / (std::f64::consts::PI * 0.147) + 0.5 * log;
     let inner = -v + (v * v - log / 0.147).sqrt();
-    1.414_213_56 * sign * inner.sqrt()
+    std::f64::consts::SQRT_2 * sign * inner.sqrt()
 }
 
 /// Position of the largest value; the first of several, 0 for an empty row.

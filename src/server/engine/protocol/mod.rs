@@ -8,8 +8,6 @@ pub mod v2_frame;
 pub mod v2_input;
 pub mod write;
 
-use std::collections::HashMap;
-
 use tract_onnx::prelude::{TValue, TVec};
 
 use super::onnx::spec::{Shown, Spec};
@@ -71,7 +69,8 @@ impl<'m> Slots<'m> {
 
     /// All inputs in order, each of the declared shape, named dimensions the same everywhere.
     pub fn finish(self) -> Result<TVec<TValue>, Fault> {
-        let mut sizes: HashMap<&str, (usize, &str)> = HashMap::new();
+        // Few names, if any: a list is quicker than a map.
+        let mut sizes: Vec<(&str, usize, &str)> = Vec::new();
         let mut values = TVec::new();
         for (spec, given) in self.specs.iter().zip(self.given) {
             let Some(given) = given else {
@@ -86,8 +85,11 @@ impl<'m> Slots<'m> {
                 )));
             }
             for (name, size) in spec.dim_names.iter().zip(&given.shape).filter(|(n, _)| is_symbol(n)) {
-                let (known, first) = *sizes.entry(name).or_insert((*size, &spec.name));
-                if known != *size {
+                let Some((_, known, first)) = sizes.iter().find(|(n, _, _)| n == name) else {
+                    sizes.push((name, *size, &spec.name));
+                    continue;
+                };
+                if known != size {
                     return Err(Fault::bad(format!(
                         "input '{}' has {size} in dimension '{name}', but input '{first}' has {known}: they must be the same",
                         spec.name

@@ -12,7 +12,7 @@ use super::columns::Frame;
 use super::nested::Array;
 use super::v2_input;
 use super::{Fault, Slots, write};
-use crate::server::engine::onnx::model::OnnxModel;
+use crate::server::engine::onnx::model::{OnnxModel, Output};
 
 /// Whose rules a `/score` body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -359,25 +359,33 @@ pub fn answer(model: &OnnxModel, dialect: Dialect, form: Form, outputs: &[TValue
 }
 
 fn records(model: &OnnxModel, outputs: &[TValue], out: &mut Vec<u8>) -> Result<(), String> {
-    let count = outputs.first().map_or(0, |t| t.len());
-    if let Some((output, tensor)) = model.outputs.iter().zip(outputs).find(|(_, t)| t.len() != count) {
+    let length = |output: &Output, tensor: &TValue| match output.labels {
+        Some(_) => write::zipped_rows(tensor),
+        None => tensor.len(),
+    };
+    let pairs = || model.outputs.iter().zip(outputs);
+    let count = pairs().next().map_or(0, |(o, t)| length(o, t));
+    if let Some((output, tensor)) = pairs().find(|(o, t)| length(o, t) != count) {
         return Err(format!(
             "the outputs cannot become records: '{}' has {} values, '{}' {count}; send the inputs by name instead of as a frame",
             output.spec.name,
-            tensor.len(),
+            length(output, tensor),
             model.outputs[0].spec.name
         ));
     }
     out.push(b'[');
     for row in 0..count {
         out.extend_from_slice(if row > 0 { b",{" } else { b"{" });
-        for (index, (output, tensor)) in model.outputs.iter().zip(outputs).enumerate() {
+        for (index, (output, tensor)) in pairs().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
             write::text(out, &output.spec.name);
             out.push(b':');
-            write::element(out, tensor, output.spec.datatype, row);
+            match &output.labels {
+                Some(labels) => write::zipped_row(out, tensor, output.spec.datatype, labels, row),
+                None => write::element(out, tensor, output.spec.datatype, row),
+            }
         }
         out.push(b'}');
     }

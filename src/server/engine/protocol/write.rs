@@ -78,24 +78,34 @@ fn lists<T: Show>(out: &mut Vec<u8>, shape: &[usize], values: &[T]) {
 
 /// A matrix of scores as one object a row: label to score.
 pub fn zipped(out: &mut Vec<u8>, tensor: &Tensor, datatype: Datatype, labels: &Labels) {
-    let columns = tensor.shape().last().copied().unwrap_or(1).max(1);
     out.push(b'[');
-    for row in 0..tensor.len() / columns {
+    for row in 0..zipped_rows(tensor) {
         if row > 0 {
             out.push(b',');
         }
-        out.push(b'{');
-        for column in 0..columns {
-            if column > 0 {
-                out.push(b',');
-            }
-            text(out, &labels.text(column));
-            out.push(b':');
-            element(out, tensor, datatype, row * columns + column);
-        }
-        out.push(b'}');
+        zipped_row(out, tensor, datatype, labels, row);
     }
     out.push(b']');
+}
+
+/// Rows that [`zipped`] makes objects of.
+pub fn zipped_rows(tensor: &Tensor) -> usize {
+    tensor.len() / tensor.shape().last().copied().unwrap_or(1).max(1)
+}
+
+/// One row of [`zipped`].
+pub fn zipped_row(out: &mut Vec<u8>, tensor: &Tensor, datatype: Datatype, labels: &Labels, row: usize) {
+    let columns = tensor.shape().last().copied().unwrap_or(1).max(1);
+    out.push(b'{');
+    for column in 0..columns {
+        if column > 0 {
+            out.push(b',');
+        }
+        text(out, &labels.text(column));
+        out.push(b':');
+        element(out, tensor, datatype, row * columns + column);
+    }
+    out.push(b'}');
 }
 
 /// A JSON string.
