@@ -144,7 +144,8 @@ async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError>
         return Err(CliError::usage("a registered model needs a name: give --name, or `name:` in the file"));
     }
     let what = new.path.display().to_string();
-    let model = session.workspace.register_model(&new, &mut progress::upload(&what)).await?;
+    let mut progress = progress::uploads();
+    let model = session.workspace.register_model(&new, &mut |sent, total| progress(&what, sent, total)).await?;
     if session.json() {
         return print_json(&model);
     }

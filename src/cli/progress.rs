@@ -63,17 +63,21 @@ pub(super) async fn follow(session: &Session, mut pending: Pending, what: &str) 
     }
 }
 
-/// Bytes of an upload, on standard error.
-pub(super) fn upload(what: &str) -> impl FnMut(u64, u64) + Send {
-    let what = one_line(what);
+/// Bytes of uploads, on standard error.
+pub(super) fn uploads() -> impl FnMut(&str, u64, u64) + Send {
     let watched = person_watches();
     let mut drawn = Instant::now();
-    move |sent, total| {
+    move |what: &str, sent, total| {
         let over = sent >= total;
         if watched && (over || drawn.elapsed() >= REDRAW) {
             drawn = Instant::now();
             let percent = (sent * 100).checked_div(total).unwrap_or(100);
-            let _ = write!(std::io::stderr(), "\r\x1b[Kupload {what} {percent} % of {}", super::output::bytes(total));
+            let _ = write!(
+                std::io::stderr(),
+                "\r\x1b[Kupload {} {percent} % of {}",
+                one_line(what),
+                super::output::bytes(total)
+            );
             if over {
                 let _ = write!(std::io::stderr(), "\r\x1b[K");
             }

@@ -6,6 +6,7 @@
 mod assets;
 mod azure;
 mod blobs;
+mod bring;
 mod deployments;
 mod endpoints;
 mod environments;
@@ -24,6 +25,7 @@ mod workspace;
 
 pub use assets::NewModel;
 pub use azure::azure;
+pub use bring::UploadProgress;
 pub use environments::NewEnvironment;
 pub use error::{ClientError, ErrorKind};
 pub use feeds::{Feed, JournalQuery};
