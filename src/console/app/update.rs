@@ -157,6 +157,7 @@ fn replied(model: &mut Model, id: u64, call: &Call, outcome: Result<Answer, Fail
         }
     }
     match &outcome {
+        Err(failure) if failure.code == "Aborted" && call.is_quiet() => {}
         Err(failure) if failure.code == "Aborted" => model.toasts.good(now, format!("given up: {title}")),
         Err(failure) if !call.is_quiet() => model.toasts.bad(now, failure.message.clone()),
         Ok(Answer::Made { text, .. }) => model.toasts.good(now, text.clone()),

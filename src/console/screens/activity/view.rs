@@ -135,15 +135,28 @@ fn change(entry: &JournalEntry) -> String {
     }
 }
 
+/// The fields that say most of a resource, in the order in which they are read.
+const TELLING: [&str; 6] = ["model", "instances", "instanceType", "name", "version", "authMode"];
+
 fn short(value: &Value) -> String {
+    let scalar = |value: &Value| match value {
+        Value::String(text) => {
+            text.rsplit_once("/models/").map_or(text.as_str(), |(_, name)| name).replace("/versions/", ":")
+        }
+        other => other.to_string(),
+    };
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Object(fields) if fields.values().all(|value| !value.is_object() && !value.is_array()) => {
-            let fields = fields.iter().map(|(name, value)| format!("{name} {}", value.to_string().trim_matches('"')));
-            fields.collect::<Vec<_>>().join(", ")
+        Value::Object(fields) if fields.values().all(Value::is_number) => {
+            fields.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
         }
-        Value::Object(fields) => fields.keys().cloned().collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let telling = TELLING.iter().filter_map(|name| Some((name, fields.get(*name)?)));
+            let said =
+                telling.filter(|(_, value)| !value.is_null()).map(|(name, value)| format!("{name} {}", scalar(value)));
+            said.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }

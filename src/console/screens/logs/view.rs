@@ -20,19 +20,18 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
         return empty(model, ui, rest, deployment);
     }
     let (lines, foot) = layout::split_top(rest, rest.height.saturating_sub(1));
-    let mut y = lines.bottom();
+    let room = usize::from(lines.height);
+    let mut shown: Vec<Line<'static>> = Vec::with_capacity(room);
     for line in state.buffer.upwards(state.at) {
-        let rows = rows(model, state, line, lines.width.saturating_sub(2));
-        let height = rows.len() as u16;
-        // A line that does not fit whole shows its end: the lower edge is where reading goes on.
-        let skip = usize::from(height.saturating_sub(y - lines.y));
-        y = y.saturating_sub(height).max(lines.y);
-        for (at, row) in (y..).zip(rows.iter().skip(skip)) {
-            ui.line(lines.x + 1, at, lines.width.saturating_sub(2), row);
-        }
-        if y == lines.y {
+        if shown.len() >= room {
             break;
         }
+        shown.extend(rows(model, state, line, lines.width.saturating_sub(2)).into_iter().rev());
+    }
+    // A line that does not fit whole shows its end: the lower edge is where reading goes on.
+    shown.truncate(room);
+    for (y, row) in (lines.y..).zip(shown.iter().rev()) {
+        ui.line(lines.x + 1, y, lines.width.saturating_sub(2), row);
     }
     status(model, ui, foot);
 }

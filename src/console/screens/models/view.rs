@@ -18,8 +18,9 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     } else {
         layout::split_left(area, area.width * 2 / 5, 2)
     };
-    let versions = (model.models.version_list.keys.len() as u16 + 1).clamp(3, left.height / 2);
-    let (top, bottom) = layout::split_top(left, left.height.saturating_sub(versions));
+    let versions = (model.models.version_list.keys.len() as u16 + 1).clamp(3, (left.height / 2).max(3));
+    let models = (model.models.list.keys.len() as u16 + 3).max(5);
+    let (top, bottom) = layout::split_top(left, models.min(left.height.saturating_sub(versions)));
     table(model, ui, top);
     version_rows(model, ui, bottom);
     report(model, ui, right);

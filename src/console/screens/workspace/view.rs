@@ -15,7 +15,7 @@ const LABEL: u16 = 14;
 
 /// Draws the screen.
 pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
-    let contexts = (model.workspace.list.keys.len() as u16 + 2).clamp(3, area.height / 3);
+    let contexts = (model.workspace.list.keys.len() as u16 + 2).clamp(3, (area.height / 3).max(3));
     let (top, bottom) = layout::split_top(area, area.height.saturating_sub(contexts));
     match &model.workspace.info {
         Some(info) => facts(model, ui, top, info),
@@ -69,8 +69,11 @@ fn runtime(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
     let environments =
         if info.environments.is_empty() { "none registered".into() } else { info.environments.join(", ") };
     facts.push(("environments", environments));
-    let versions = info.versions.iter().map(|(name, version)| format!("{name} {version}"));
-    facts.push(("built on", versions.collect::<Vec<_>>().join(", ")));
+    let versions = info.versions.iter().filter(|(name, _)| *name != "mlconsole");
+    let versions: Vec<String> = versions.map(|(name, version)| format!("{name} {version}")).collect();
+    if !versions.is_empty() {
+        facts.push(("built on", versions.join(", ")));
+    }
     let mut y = area.y + 1;
     for (label, value) in facts {
         for (at, line) in wrap(&value, area.width.saturating_sub(LABEL + 4)).into_iter().enumerate() {
@@ -90,7 +93,7 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
     let theme = &model.theme;
     let instances: u32 = info.pools.iter().map(|pool| pool.instances).sum();
     let threads: u32 = info.pools.iter().map(|pool| pool.threads).sum();
-    ui.section(area, "Instances", &format!("{instances} instances, {threads} threads"), false);
+    ui.section(area, "Instances", &format!("{}, {threads} threads", counted(instances)), false);
     if info.pools.is_empty() {
         let text = "nothing runs; a deployment with instances would be here (n on an endpoint makes one)";
         ui.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), text, theme.dim);
@@ -104,7 +107,7 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
             span(format!("{} ", mark.shape), mark.style),
             span(format!("{}/{}", pool.endpoint, pool.deployment), theme.text),
         ]);
-        let right = format!("{}  {} instances  {} threads", pool.engine, pool.instances, pool.threads);
+        let right = format!("{}  {}  {} threads", pool.engine, counted(pool.instances), pool.threads);
         let x = ui.right(area.right().saturating_sub(1), y, area.width / 2, &right, theme.dim);
         ui.line(area.x + 3, y, x.saturating_sub(area.x + 4), &line);
     }
@@ -112,6 +115,10 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
         let text = format!("and {} more", info.pools.len() - room);
         ui.text(area.x + 3, area.bottom().saturating_sub(1), area.width.saturating_sub(4), &text, theme.dim);
     }
+}
+
+fn counted(instances: u32) -> String {
+    if instances == 1 { "1 instance".into() } else { format!("{instances} instances") }
 }
 
 fn switcher(model: &Model, ui: &mut Ui, area: Rect) {
