@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body as HttpBody, Frame};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::fault::Fault;
@@ -138,9 +138,4 @@ pub fn line(value: &impl Serialize) -> Bytes {
     let mut bytes = serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec());
     bytes.push(b'\n');
     bytes.into()
-}
-
-/// `null` where the caller expects a body but there is nothing to say.
-pub fn null() -> Value {
-    Value::Null
 }

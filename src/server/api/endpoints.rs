@@ -3,10 +3,10 @@
 use std::sync::PoisonError;
 
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ControlPlane;
-use super::answer::{Answer, null};
+use super::answer::Answer;
 use super::call::Call;
 use super::context::{entry, etag, overtaken, system_data, until_uncontended};
 use super::fault::Fault;
@@ -142,7 +142,7 @@ impl ControlPlane {
             .journal_of(&operation.name, log);
         self.app.store.commit(change).map_err(overtaken)?;
         self.app.reconciler.nudge(&doc.key.name, None);
-        Ok(self.following(Answer::json(StatusCode::ACCEPTED, &null())?, &operation, None))
+        Ok(self.following(Answer::json(StatusCode::ACCEPTED, &Value::Null)?, &operation, None))
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::PoisonError;
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::ControlPlane;
-use super::answer::{Answer, null};
+use super::answer::Answer;
 use super::call::Call;
 use super::context::{entry, overtaken, until_uncontended};
 use super::endpoint_put::new_key;
@@ -51,7 +51,7 @@ impl ControlPlane {
                 let wanted: Regenerate = read::typed(&read::value(body, false)?)?;
                 until_uncontended(|| self.store_new_key(call, &name, &wanted))?;
                 self.publish(&name)?;
-                Answer::json(StatusCode::OK, &null())
+                Answer::json(StatusCode::OK, &Value::Null)
             }
         }
     }
