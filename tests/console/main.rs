@@ -1,5 +1,9 @@
 //! The console in-process: reducers, keys, pictures, hostile input.
 
+mod actions;
 mod dump;
 mod fixture;
+mod hostile;
 mod pictures;
+mod traffic;
+mod views;

@@ -40,6 +40,29 @@ pub fn danger(model: &Model, row: &Row) -> Danger {
     if row.write && model.context.access.is_protected() { row.danger.max(Danger::Change) } else { row.danger }
 }
 
+/// The table of keys for the README: default keys by scope, and the command that does the same.
+pub fn markdown() -> String {
+    let mut text = String::new();
+    let mut scopes: Vec<Scope> = Vec::new();
+    for row in rows() {
+        if !scopes.contains(&row.scope) {
+            scopes.push(row.scope);
+        }
+    }
+    for scope in scopes {
+        text.push_str(&format!("**{}**\n\n| Keys | Does | Command |\n| --- | --- | --- |\n", scope.title()));
+        for row in rows().filter(|row| row.scope == scope) {
+            let shown = row.keys.iter().filter_map(|key| crokey::parse(key).ok()).map(keymap::show);
+            let keys: Vec<String> = shown.map(|key| format!("`{}`", key.replace('|', "\\|"))).collect();
+            let command = if row.command.is_empty() { String::new() } else { format!("`{}`", row.command) };
+            text.push_str(&format!("| {} | {} | {command} |\n", keys.join(" "), row.title));
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
 /// The command that does the same as an action on the current selection.
 pub fn command(model: &Model, row: &Row) -> Option<String> {
     if row.command.is_empty() {

@@ -101,7 +101,9 @@ async fn write(w: &Workspace, call: Call, report: &Reporter) -> Result<Result<An
             text: format!("endpoint {} answers: blue 90, green 10", sample::ENDPOINT),
         }),
         Call::ServeFile { path } => serve_file(w, &path, report).await,
-        Call::ApplyYaml { path } => super::apply::file(w, &path, |text| report.say(text)).await,
+        Call::ApplyYaml { path } => {
+            super::apply::file(w, &path, |text| report.say(text), |operation| report.operation(operation)).await
+        }
         other => return Err(other),
     })
 }

@@ -136,8 +136,8 @@ pub fn list(model: &mut Model, action: Action) -> Vec<Effect> {
 
 /// Runs an action of charts.
 pub fn chart(model: &mut Model, action: Action) -> Vec<Effect> {
-    let at = WINDOWS.iter().position(|window| *window >= model.chart.window).unwrap_or(WINDOWS.len() - 1);
-    let step = (model.chart.window / 60).max(1);
+    let at = WINDOWS.iter().position(|window| *window >= model.window()).unwrap_or(WINDOWS.len() - 1);
+    let step = (model.window() / 60).max(1);
     match action {
         Action::Freeze => match model.frozen.take() {
             Some(_) => model.toasts.good(model.now, "live again"),
@@ -146,11 +146,11 @@ pub fn chart(model: &mut Model, action: Action) -> Vec<Effect> {
                 model.toasts.good(model.now, "frozen: the picture stands still, the workspace does not");
             }
         },
-        Action::ZoomIn => model.chart.window = WINDOWS[at.saturating_sub(1)],
-        Action::ZoomOut => model.chart.window = WINDOWS[(at + 1).min(WINDOWS.len() - 1)],
+        Action::ZoomIn => model.chart.chosen = Some(WINDOWS[at.saturating_sub(1)]),
+        Action::ZoomOut => model.chart.chosen = Some(WINDOWS[(at + 1).min(WINDOWS.len() - 1)]),
         Action::CursorLeft => {
             let ago = model.chart.cursor.map_or(0, |ago| ago + step);
-            model.chart.cursor = Some(ago.min(model.chart.window.saturating_sub(1)));
+            model.chart.cursor = Some(ago.min(model.window().saturating_sub(1)));
         }
         Action::CursorRight => model.chart.cursor = model.chart.cursor.and_then(|ago| ago.checked_sub(step)),
         Action::CursorOff => model.chart.cursor = None,

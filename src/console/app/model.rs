@@ -16,22 +16,16 @@ use crate::console::screens::{self, States};
 use crate::resources::TrafficMap;
 
 /// The window and the reading cursor all charts share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChartView {
-    /// Seconds shown.
-    pub window: u32,
+    /// Seconds shown; `None` follows what there is: a minute of a young workspace, five of an old one.
+    pub chosen: Option<u32>,
     /// Seconds before the right edge at which figures are read.
     pub cursor: Option<u32>,
 }
 
 /// Windows of the charts, in seconds.
 pub const WINDOWS: [u32; 5] = [60, 120, 300, 600, 900];
-
-impl Default for ChartView {
-    fn default() -> Self {
-        Self { window: 300, cursor: None }
-    }
-}
 
 /// What the present selection is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,6 +110,14 @@ impl Model {
         };
         super::saved::restore(&mut model);
         Ok(model)
+    }
+
+    /// Seconds the charts show.
+    pub fn window(&self) -> u32 {
+        let data = self.shown();
+        let known = data.coverage.count(data.second - 300, data.second) as u32;
+        let fitting = WINDOWS.into_iter().find(|window| *window > known + 5).unwrap_or(300).min(300);
+        self.chart.chosen.unwrap_or(fitting)
     }
 
     /// What is drawn: the frozen picture if there is one.

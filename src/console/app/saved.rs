@@ -21,7 +21,7 @@ pub struct Saved {
 #[serde(default)]
 pub struct SavedContext {
     pub lists: BTreeMap<String, SavedList>,
-    /// Window of the charts in seconds; 0 = default.
+    /// Window of the charts in seconds; 0 = as much as there is.
     pub window: u32,
     /// The endpoint that was selected.
     pub endpoint: Option<String>,
@@ -50,7 +50,7 @@ pub fn text(model: &Model) -> String {
     saved.theme = Some(model.settings.theme);
     saved.mouse = Some(model.settings.mouse);
     let context = saved.contexts.entry(model.context.name.clone()).or_default();
-    context.window = model.chart.window;
+    context.window = model.chart.chosen.unwrap_or(0);
     context.endpoint = model.dashboard.list.selected().map(String::from);
     context.problems_only = model.dashboard.problems_only;
     context.lists.insert("endpoints".into(), model.dashboard.list.save());
@@ -64,7 +64,7 @@ pub fn restore(model: &mut Model) {
         model.dashboard.list.restore(list, crate::console::screens::dashboard::COLUMNS.len());
     }
     if context.window > 0 {
-        model.chart.window = context.window.clamp(60, 900);
+        model.chart.chosen = Some(context.window.clamp(60, 900));
     }
     model.dashboard.problems_only = context.problems_only;
     model.dashboard.wanted = context.endpoint;

@@ -9,6 +9,7 @@ use super::ui::{Ui, span};
 use crate::console::actions::{self, Action, Row, Scope};
 use crate::console::app::event::Hit;
 use crate::console::app::model::Model;
+use crate::console::app::nav::Place;
 use crate::console::data::Link;
 
 /// Where am I, in which workspace, and how old is what I see.
@@ -24,11 +25,36 @@ pub fn title(model: &Model, ui: &mut Ui, area: Rect) {
     let mut x = ui.text(x + 2, y, 24, context, theme.text);
     x = ui.text(x, y, 3, " · ", theme.dim);
     x = ui.text(x, y, 12, model.context.access.word(), access);
+    if area.width >= 120 {
+        x = tabs(model, ui, x + 4, y);
+    }
     let right = state(model, ui, area.right().saturating_sub(1), y);
     let room = right.saturating_sub(x + 6);
     let line = if model.nav.stack.len() > 1 { crumbs(model) } else { sums(model) };
     let wide: u16 = line.spans.iter().map(|span| ui.measure(&span.content)).sum();
     ui.line(right.saturating_sub(wide.min(room) + 3), y, room, &line);
+}
+
+/// The four places at the top, with their keys.
+fn tabs(model: &Model, ui: &mut Ui, mut x: u16, y: u16) -> u16 {
+    let theme = &model.theme;
+    let places = [
+        (Action::GoDashboard, "endpoints", Place::Dashboard),
+        (Action::GoModels, "models", Place::Models),
+        (Action::GoActivity, "activity", Place::Activity),
+        (Action::GoWorkspace, "workspace", Place::Workspace),
+    ];
+    let top = model.nav.stack.get(1).filter(|place| places.iter().any(|(_, _, tab)| tab == *place));
+    for (action, word, place) in places {
+        let row = actions::row(action);
+        let here = top.unwrap_or(&Place::Dashboard) == &place;
+        let from = x;
+        x = ui.text(x, y, 8, &model.keymap.first(row), theme.key);
+        x = ui.text(x + 1, y, 12, word, if here { theme.strong } else { theme.dim });
+        ui.hit(Rect { x: from, y, width: x - from, height: 1 }, Hit::Footer(row.id));
+        x += 3;
+    }
+    x
 }
 
 fn crumbs(model: &Model) -> Line<'static> {

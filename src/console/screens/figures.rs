@@ -71,7 +71,7 @@ fn end(model: &Model) -> String {
 pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let data = model.shown();
     let marks = marks(model, view);
-    let window = i64::from(model.chart.window);
+    let window = i64::from(model.window());
     let parts = chart::parts(area.width);
     let mut peak = 0.0f64;
     let mut courses = Vec::new();
@@ -82,7 +82,7 @@ pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         let held = Series::rates(&series, data.second, window * 2, parts * 2, &data.coverage);
         peak = held.iter().chain(&values).flatten().fold(peak, |a, b| a.max(*b));
         figures.push(match model.chart.cursor {
-            Some(ago) => chart::value_at(&values, model.chart.window, ago),
+            Some(ago) => chart::value_at(&values, model.window(), ago),
             None => Some(deployment.recent.rate).filter(|_| deployment.recent.seconds > 0),
         });
         courses.push(Course { style: mark.style, shape: mark.shape, dotted: false, values });
@@ -91,7 +91,7 @@ pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let what = if model.chart.cursor.is_some() { "requests/s there" } else { "requests/s" };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::rate), false);
     let chart =
-        Chart { courses: &courses, peak, window: model.chart.window, cursor: model.chart.cursor, end: end(model) };
+        Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
     chart.draw(ui, plot);
 }
 
@@ -99,7 +99,7 @@ pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
 pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let data = model.shown();
     let marks = marks(model, view);
-    let window = i64::from(model.chart.window);
+    let window = i64::from(model.window());
     let parts = chart::parts(area.width);
     let mut peak = 0.0f64;
     let mut courses = Vec::new();
@@ -110,7 +110,7 @@ pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         let held = deployment.series.quantiles(data.second, window * 2, parts * 2, 0.99);
         peak = held.iter().chain(&upper).flatten().fold(peak, |a, b| a.max(*b));
         figures.push(match model.chart.cursor {
-            Some(ago) => chart::value_at(&upper, model.chart.window, ago),
+            Some(ago) => chart::value_at(&upper, model.window(), ago),
             None => deployment.recent.p99,
         });
         courses.push(Course { style: mark.style, shape: mark.shape, dotted: true, values: lower });
@@ -124,7 +124,7 @@ pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::figure), false);
     let chart =
-        Chart { courses: &courses, peak, window: model.chart.window, cursor: model.chart.cursor, end: end(model) };
+        Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
     chart.draw(ui, plot);
 }
 
@@ -132,7 +132,7 @@ pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
 pub fn distribution(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let data = model.shown();
     let theme = &model.theme;
-    let window = i64::from(model.chart.window);
+    let window = i64::from(model.window());
     let mut all: Vec<(String, Mark, Histogram)> = view
         .deployments
         .values()
@@ -146,7 +146,7 @@ pub fn distribution(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView)
     all.truncate(2);
     all.sort_by(|a, b| a.0.cmp(&b.0));
     let (title, rest) = layout::split_top(area, 1);
-    let note = format!("last {}", numbers::window(model.chart.window));
+    let note = format!("last {}", numbers::window(model.window()));
     ui.section(title, "latency, share of requests", &note, false);
     let words = u16::from(rest.height > 4) * 2;
     let plot = Rect { height: rest.height - words, ..rest };

@@ -222,6 +222,19 @@ fn measured(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, marks: 
     }
 }
 
+/// `blue 90 → 70, green 10 → 30`: what changed, deployment by deployment.
+fn change(from: &TrafficMap, to: &TrafficMap) -> String {
+    if to.values().all(|weight| weight.is_zero()) {
+        return format!("{} → off", weights(from).replace('=', " "));
+    }
+    let names: std::collections::BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    let weight = |map: &TrafficMap, name: &String| map.get(name).copied().unwrap_or_default();
+    let parts = names.into_iter().map(|name| (name, weight(from, name), weight(to, name)));
+    let parts: Vec<String> =
+        parts.filter(|(_, a, b)| a != b).map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
+    parts.join(", ")
+}
+
 fn history(model: &Model, ui: &mut Ui, area: Rect, name: &str) {
     if area.height < 2 {
         return;
@@ -246,8 +259,7 @@ fn history(model: &Model, ui: &mut Ui, area: Rect, name: &str) {
         let who = if entry.who == "console" { "you" } else { &entry.who };
         ui.text(area.x + 13, y, 9, who, theme.text);
         let map = |value: &serde_json::Value| serde_json::from_value::<TrafficMap>(value.clone()).unwrap_or_default();
-        let say = |map: &TrafficMap| if map.is_empty() { "off".into() } else { weights(map).replace('=', " ") };
-        let text = format!("{} {} {}", say(&map(&entry.from)), theme.glyphs.arrow, say(&map(&entry.to)));
+        let text = change(&map(&entry.from), &map(&entry.to));
         ui.text(area.x + 23, y, area.width.saturating_sub(24), &text, theme.text);
         if selected {
             ui.paint(line, theme.selected);

@@ -1,0 +1,145 @@
+//! A person at a terminal: a pseudo-terminal, a screen read back by a terminal parser, and waiting for what is awaited.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// Longest wait for anything: a debug build on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Shared = Arc<(Mutex<(vt100::Parser, Vec<u8>, bool)>, Condvar)>;
+
+/// A program in a terminal.
+pub struct Terminal {
+    shared: Shared,
+    writer: Box<dyn std::io::Write + Send>,
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Terminal {
+    /// Starts `program` with its home in `home`.
+    pub fn start(program: &str, args: &[&str], home: &Path, size: (u16, u16), env: &[(&str, &str)]) -> Self {
+        let (columns, rows) = size;
+        let pair = native_pty_system()
+            .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
+            .unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.cwd(home);
+        command.env_clear();
+        command.env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.env("HOME", home);
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let writer = pair.master.take_writer().unwrap();
+        let shared: Shared =
+            Arc::new((Mutex::new((vt100::Parser::new(rows, columns, 0), Vec::new(), false)), Condvar::new()));
+        let theirs = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 8192];
+            loop {
+                let read = reader.read(&mut bytes);
+                let mut state = theirs.0.lock().unwrap();
+                match read {
+                    Ok(n) if n > 0 => {
+                        state.0.process(&bytes[..n]);
+                        state.1.extend_from_slice(&bytes[..n]);
+                    }
+                    _ => state.2 = true,
+                }
+                let over = state.2;
+                drop(state);
+                theirs.1.notify_all();
+                if over {
+                    return;
+                }
+            }
+        });
+        Self { shared, writer, master: pair.master, child }
+    }
+
+    /// What is on the screen.
+    pub fn screen(&self) -> String {
+        self.shared.0.lock().unwrap().0.screen().contents()
+    }
+
+    /// Every byte that was written so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.shared.0.lock().unwrap().1.clone()
+    }
+
+    /// Types bytes.
+    pub fn send(&mut self, text: &str) {
+        self.writer.write_all(text.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Waits until `done` holds for the screen.
+    pub fn until(&self, what: &str, done: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.0.lock().unwrap();
+        loop {
+            let screen = state.0.screen().contents();
+            if done(&screen) {
+                return screen;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && !state.2, "waited for {what}; the screen is:\n{screen}");
+            state = self.shared.1.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Waits until `text` is on the screen.
+    pub fn wait(&self, text: &str) -> String {
+        self.until(text, |screen| screen.contains(text))
+    }
+
+    /// Types, and waits for what comes of it.
+    pub fn then(&mut self, keys: &str, text: &str) -> String {
+        self.send(keys);
+        self.wait(text)
+    }
+
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.shared.0.lock().unwrap().0.screen_mut().set_size(rows, columns);
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// The number of the program's process.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.process_id().unwrap()).unwrap()
+    }
+
+    /// Waits for the end of the program; gives whether it ended well.
+    pub fn end(mut self) -> (bool, Vec<u8>) {
+        {
+            let deadline = Instant::now() + PATIENCE;
+            let mut state = self.shared.0.lock().unwrap();
+            while !state.2 {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let screen = state.0.screen().contents();
+                assert!(!left.is_zero(), "the program did not end; the screen is:\n{screen}");
+                state = self.shared.1.wait_timeout(state, left).unwrap().0;
+            }
+        }
+        let ended = self.child.wait().unwrap();
+        (ended.success(), self.bytes())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A test that failed leaves its program behind; this one is ours.
+        let _ = self.child.kill();
+    }
+}
