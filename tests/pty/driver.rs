@@ -10,6 +10,10 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 /// Longest wait for anything: a debug build on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+fn some(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).unwrap()
+}
+
 type Shared = Arc<(Mutex<(vt100::Parser, Vec<u8>, bool)>, Condvar)>;
 
 /// A program in a terminal.
@@ -43,7 +47,7 @@ impl Terminal {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
         let shared: Shared =
-            Arc::new((Mutex::new((vt100::Parser::new(rows, columns, 0), Vec::new(), false)), Condvar::new()));
+            Arc::new((Mutex::new((vt100::Parser::new(some(rows), some(columns), 0), Vec::new(), false)), Condvar::new()));
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || {
             let mut bytes = [0; 8192];
@@ -111,7 +115,7 @@ impl Terminal {
     }
 
     pub fn resize(&self, columns: u16, rows: u16) {
-        self.shared.0.lock().unwrap().0.screen_mut().set_size(rows, columns);
+        self.shared.0.lock().unwrap().0.screen_mut().set_size(some(rows), some(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
