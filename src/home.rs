@@ -10,7 +10,7 @@ use mlconsole::cli::{CliError, Common, Need, ServeArgs, note};
 use mlconsole::client::{self, Workspace};
 use mlconsole::config::{Access, Config, Context, ContextKind, Split};
 use mlconsole::resources::Connection;
-use mlconsole::server::{self, Options, Running};
+use mlconsole::server::{self, Options, Running, StartError};
 
 /// A context, and what the configuration says about it.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Place {
         options.ready_file = args.ready_file;
         options.plain_http = args.plain_http.or(options.plain_http);
         options.scoring_listen = args.scoring_listen.or(options.scoring_listen);
-        start(options).await
+        start(options).await.map_err(|e| CliError::failed(e.to_string()).into())
     }
 
     /// Whether opening it would start a workspace in this process.
@@ -122,8 +122,19 @@ impl Place {
             let next = format!("start one with `mlconsole serve --data-dir {dir}`");
             return Err(CliError::failed(format!("no workspace is running on {dir}: {next}")).into());
         }
-        let own = start(self.options(data_dir)).await?;
-        Ok((own.connection().clone(), Some(own)))
+        match start(self.options(data_dir)).await {
+            Ok(own) => Ok((own.connection().clone(), Some(own))),
+            // Somebody else was a moment faster: theirs serves as well.
+            Err(error @ StartError::Owned { .. }) => {
+                let dir = data_dir.to_owned();
+                let attached = tokio::task::spawn_blocking(move || server::attach(&dir)).await?;
+                match attached.map_err(|e| CliError::failed(e.to_string()))? {
+                    Some(connection) => Ok((connection, None)),
+                    None => Err(CliError::failed(error.to_string()).into()),
+                }
+            }
+            Err(error) => Err(CliError::failed(error.to_string()).into()),
+        }
     }
 }
 
@@ -142,14 +153,17 @@ impl Home {
 }
 
 /// Starts a workspace in this process; its doings are written to `mlconsole.log` in the data folder.
-pub async fn start(options: Options) -> Result<Running> {
-    // Before anything happens that is worth a line; the folder is made here only if need be.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    // At the very first start there is no folder yet: that start's beginning goes unlogged.
+    let early = log_to(&options.data_dir);
     let data_dir = options.data_dir.clone();
-    let running = server::start(options).await.map_err(|e| CliError::failed(e.to_string()))?;
+    let running = server::start(options).await?;
     // Without a log file the workspace is worth having all the same.
-    if let Err(error) = log_to(&data_dir) {
+    if let Err(error) = early.or_else(|_| log_to(&data_dir)) {
         note(&format!("no log is written: {error}"));
     }
+    let at = running.connection();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = at.pid, address = at.base_url, "serving");
     Ok(running)
 }
 

@@ -138,7 +138,7 @@ async fn open_demo(
     agent: &str,
     progress: impl Fn(&str) + Send + Sync,
 ) -> Result<(Workspace, Traffic)> {
-    let started = home::start(Options::new(folder)).await?;
+    let started = home::start(Options::new(folder)).await.map_err(|e| CliError::failed(e.to_string()))?;
     let connection = started.connection().clone();
     running.lock().await.push(started);
     progress(&format!("a throw-away workspace on {}; everything goes with it", connection.base_url));

@@ -253,6 +253,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_parser(text in ".{0,24}") {
+            let _ = parse_duration(&text);
+        }
+    }
+
     #[test]
     fn the_demo_is_gentle() {
         assert!((0..1200).all(|i| (10.0..100.0).contains(&demo_rate(f64::from(i) / 10.0))));

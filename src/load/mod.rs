@@ -155,3 +155,6 @@ async fn send(plan: &LoadPlan, body: Bytes) -> Outcome {
 fn lock(recorder: &std::sync::Mutex<Recorder>) -> std::sync::MutexGuard<'_, Recorder> {
     recorder.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
