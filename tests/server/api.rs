@@ -4,6 +4,7 @@ mod assets;
 mod blobs;
 mod entry;
 mod feeds;
+mod hostile;
 mod house;
 mod monitor;
 mod operations;

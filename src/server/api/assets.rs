@@ -1,5 +1,7 @@
 //! Registered assets: models, environments, code and data. Containers hold versions (reference §5.5).
 
+use std::collections::HashMap;
+
 use http::Method;
 use serde_json::Value;
 
@@ -10,7 +12,7 @@ use super::context::{etag, system_data};
 use super::fault::Fault;
 use super::paging::page;
 use crate::resources::ids::AssetKind;
-use crate::server::store::{Doc, Key, Kind};
+use crate::server::store::{Doc, Key, Kind, fold};
 
 /// The document kind of an asset's container.
 pub fn container_kind(kind: AssetKind) -> Kind {
@@ -80,10 +82,14 @@ impl ControlPlane {
         }
         let view = View::of(call)?;
         let versions = self.app.store.list(version_kind(kind), None)?;
+        let mut by_name: HashMap<String, Vec<&Doc>> = HashMap::new();
+        for version in &versions {
+            by_name.entry(fold(&version.key.parent)).or_default().push(version);
+        }
         let mut all = Vec::new();
         for doc in self.app.store.list(container_kind(kind), None)?.iter().filter(|doc| view.shows(doc)) {
-            let own: Vec<&Doc> = versions.iter().filter(|v| v.key.parent.eq_ignore_ascii_case(&doc.key.name)).collect();
-            all.push(self.container_resource(kind, doc, &own));
+            let own = by_name.get(&fold(&doc.key.name)).map(Vec::as_slice).unwrap_or_default();
+            all.push(self.container_resource(kind, doc, own));
         }
         Answer::ok(&page(self.base(), call, all)?)
     }

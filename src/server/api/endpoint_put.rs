@@ -129,14 +129,16 @@ impl ControlPlane {
                 let state = self.deployment_state(endpoint, &name)?;
                 let serves = self.app.store.get(&Key::new(Kind::Serving, endpoint, &name))?.is_some();
                 // One that is being deleted still serves what it has, but must get nothing new.
-                if !serves || state == "Deleting" {
-                    return Err(Fault::property(
-                        target,
-                        format!(
-                            "Deployment \"{name}\" cannot take traffic: it does not serve (its state is {state}). Wait until it has succeeded; if it failed, see its logs, correct it and deploy again."
-                        ),
-                    ));
-                }
+                let why = if !serves || state == "Deleting" {
+                    format!(
+                        "it does not serve (its state is {state}). Wait until it has succeeded; if it failed, see its logs, correct it and deploy again."
+                    )
+                } else if self.app.reconciler.pool(endpoint, &name).is_some_and(|pool| pool.status().wanted == 0) {
+                    "it has no instances. Scale it to at least 1 first.".to_owned()
+                } else {
+                    continue;
+                };
+                return Err(Fault::property(target, format!("Deployment \"{name}\" cannot take traffic: {why}")));
             }
         }
         Ok(())

@@ -97,7 +97,7 @@ async fn environments_code_and_data_are_registered() {
     house.put("/environments/e/versions/1", environment.clone()).await.is(200);
     let mut other = environment;
     other["properties"]["image"] = "img:2".into();
-    assert!(house.put("/environments/e/versions/1", other).await.is(400).text.contains("new version"));
+    assert!(house.put("/environments/e/versions/1", other).await.is(409).text.contains("new version"));
     house.put("/environments/e/versions/2", json!({"properties": {}})).await.is(400);
     let data =
         json!({"properties": {"dataUri": "azureml://datastores/workspaceblobstore/paths/x", "dataType": "uri_folder"}});
