@@ -36,8 +36,12 @@ fn the_default_keys_do_not_conflict() {
 fn a_conflict_of_configured_keys_names_both_actions() {
     let own = BTreeMap::from([("traffic.swap".to_string(), vec!["p".to_string()])]);
     let message = Keymap::new(&own).unwrap_err().to_string();
-    assert!(message.contains("traffic.preset") && message.contains("traffic.swap") && message.contains("key p"), "{message}");
-    let wrong = |id: &str, key: &str| Keymap::new(&BTreeMap::from([(id.to_string(), vec![key.to_string()])])).unwrap_err();
+    assert!(
+        message.contains("traffic.preset") && message.contains("traffic.swap") && message.contains("key p"),
+        "{message}"
+    );
+    let wrong =
+        |id: &str, key: &str| Keymap::new(&BTreeMap::from([(id.to_string(), vec![key.to_string()])])).unwrap_err();
     assert!(matches!(wrong("traffic.swop", "z"), KeyConflict::NoAction { .. }));
     assert!(matches!(wrong("traffic.swap", "hyperspace"), KeyConflict::NoKey { .. }));
 }

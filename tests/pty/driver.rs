@@ -28,9 +28,8 @@ impl Terminal {
     /// Starts `program` with its home in `home`.
     pub fn start(program: &str, args: &[&str], home: &Path, size: (u16, u16), env: &[(&str, &str)]) -> Self {
         let (columns, rows) = size;
-        let pair = native_pty_system()
-            .openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 })
-            .unwrap();
+        let pair =
+            native_pty_system().openpty(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
         let mut command = CommandBuilder::new(program);
         command.args(args);
         command.cwd(home);
@@ -46,8 +45,10 @@ impl Terminal {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
-        let shared: Shared =
-            Arc::new((Mutex::new((vt100::Parser::new(some(rows), some(columns), 0), Vec::new(), false)), Condvar::new()));
+        let shared: Shared = Arc::new((
+            Mutex::new((vt100::Parser::new(some(rows), some(columns), 0), Vec::new(), false)),
+            Condvar::new(),
+        ));
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || {
             let mut bytes = [0; 8192];

@@ -8,7 +8,10 @@ fn newcomer(size: (u16, u16)) {
     let home = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::start(MLCONSOLE, &["--demo"], home.path(), size, &[]);
     terminal.until("the busy endpoint", |screen| {
-        screen.contains("restaurants") && screen.contains("serving") && screen.contains("req/s") && screen.contains("blue")
+        screen.contains("restaurants")
+            && screen.contains("serving")
+            && screen.contains("req/s")
+            && screen.contains("blue")
     });
     terminal.then("\r", "restaurant-recommender:2");
     terminal.then("x", "POST");
@@ -23,7 +26,8 @@ fn newcomer(size: (u16, u16)) {
     terminal.until("the weights in force", |screen| {
         screen.contains("Nothing moves") && row(screen, "▲ green").is_some_and(|row| row.contains("90 %"))
     });
-    terminal.until("measured shares that follow", |screen| measured(screen, "▲ green").is_some_and(|share| share > 70.0));
+    terminal
+        .until("measured shares that follow", |screen| measured(screen, "▲ green").is_some_and(|share| share > 70.0));
     terminal.send("u");
     terminal.until("the weights of before", |screen| {
         row(screen, "▲ green").is_some_and(|row| row.contains("10 %") && !row.contains('→'))

@@ -5,7 +5,9 @@ use std::path::Path;
 use super::call::Answer;
 use crate::client::{ClientError, NewEnvironment, NewModel, Workspace};
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
-use crate::resources::yaml::{self, AssetPath, AssetSource, DeploymentFile, EnvironmentFile, ModelFile, ResolvedAssets};
+use crate::resources::yaml::{
+    self, AssetPath, AssetSource, DeploymentFile, EnvironmentFile, ModelFile, ResolvedAssets,
+};
 use crate::resources::{Deployment, Operation};
 
 /// Creates or updates the endpoint or deployment of a file.
@@ -36,7 +38,10 @@ pub async fn file(
     let endpoint = file.to_endpoint(&w.connection().workspace_id(), "local");
     say(&format!("create endpoint {}", endpoint.name));
     w.put_endpoint(&endpoint, None).await?.wait(follow).await?;
-    Ok(Answer::Made { text: format!("endpoint {} is there; it needs a deployment now", endpoint.name), endpoint: endpoint.name })
+    Ok(Answer::Made {
+        text: format!("endpoint {} is there; it needs a deployment now", endpoint.name),
+        endpoint: endpoint.name,
+    })
 }
 
 /// Registers what the file brings and resolves what it names.

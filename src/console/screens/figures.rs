@@ -90,8 +90,7 @@ pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let (title, plot) = layout::split_top(area, 1);
     let what = if model.chart.cursor.is_some() { "requests/s there" } else { "requests/s" };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::rate), false);
-    let chart =
-        Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
+    let chart = Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
     chart.draw(ui, plot);
 }
 
@@ -123,8 +122,7 @@ pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         (false, false) => "p50, p99 ms",
     };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::figure), false);
-    let chart =
-        Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
+    let chart = Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
     chart.draw(ui, plot);
 }
 

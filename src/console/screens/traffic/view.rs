@@ -230,8 +230,7 @@ fn change(from: &TrafficMap, to: &TrafficMap) -> String {
     let names: std::collections::BTreeSet<&String> = from.keys().chain(to.keys()).collect();
     let weight = |map: &TrafficMap, name: &String| map.get(name).copied().unwrap_or_default();
     let parts = names.into_iter().map(|name| (name, weight(from, name), weight(to, name)));
-    let parts: Vec<String> =
-        parts.filter(|(_, a, b)| a != b).map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
+    let parts: Vec<String> = parts.filter(|(_, a, b)| a != b).map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
     parts.join(", ")
 }
 
