@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::{Table, facts, note, print, print_json, traffic_text};
 use super::{Session, confirm, files, invoke, progress};
-use crate::client::{ErrorKind, KeyKind};
+use crate::client::KeyKind;
 use crate::resources::{AuthMode, Deployment, Endpoint};
 
 /// Endpoints: addresses with credentials and a traffic split.
@@ -120,26 +120,9 @@ async fn create(
     if let Some(name) = name {
         endpoint.name = name;
     }
-    let existing = match session.workspace.endpoint(&endpoint.name).await {
-        Ok(existing) => Some(existing),
-        Err(error) if error.kind == ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    // A file that does not speak of traffic leaves it as it is: replacing an endpoint must not switch it off.
-    if let Some(existing) = &existing {
-        keep_traffic(&mut endpoint, existing);
-    }
+    let (endpoint, existing) = session.workspace.prepare_endpoint(endpoint).await?;
     let verb = if existing.is_some() { "update" } else { "create" };
     put(session, &endpoint, existing.and_then(|e| e.etag), verb).await
-}
-
-fn keep_traffic(endpoint: &mut Endpoint, existing: &Endpoint) {
-    if endpoint.properties.traffic.is_empty() {
-        endpoint.properties.traffic = existing.properties.traffic.clone();
-    }
-    if endpoint.properties.mirror_traffic.is_empty() {
-        endpoint.properties.mirror_traffic = existing.properties.mirror_traffic.clone();
-    }
 }
 
 async fn update(session: &Session, args: UpdateArgs) -> Result<(), CliError> {
@@ -152,9 +135,13 @@ async fn update(session: &Session, args: UpdateArgs) -> Result<(), CliError> {
             if let Some(name) = args.name {
                 endpoint.name = name;
             }
-            let existing = session.workspace.endpoint(&endpoint.name).await?;
-            keep_traffic(&mut endpoint, &existing);
-            (endpoint, existing.etag)
+            match session.workspace.prepare_endpoint(endpoint).await? {
+                (endpoint, Some(existing)) => (endpoint, existing.etag),
+                (endpoint, None) => {
+                    let next = "`mlconsole endpoint create -f` makes it";
+                    return Err(CliError::failed(format!("there is no endpoint {} yet: {next}", endpoint.name)));
+                }
+            }
         }
         None => {
             let existing = session.workspace.endpoint(&args.name.unwrap_or_default()).await?;

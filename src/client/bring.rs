@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::assets::NewModel;
 use super::environments::NewEnvironment;
-use super::error::ClientError;
+use super::error::{ClientError, ErrorKind};
 use super::workspace::Workspace;
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
 use crate::resources::yaml::{
@@ -40,6 +40,27 @@ impl Workspace {
     /// The endpoint a file describes, in this workspace.
     pub fn endpoint_of(&self, file: &EndpointFile) -> Endpoint {
         file.to_endpoint(&self.connection().workspace_id(), "local")
+    }
+
+    /// The endpoint to put for one from a file, and the one of that name as it is, if there is one. A file that does not
+    /// speak of traffic leaves it as it is: replacing an endpoint must not switch it off.
+    ///
+    /// # Errors
+    /// When the workspace cannot say what there is.
+    pub async fn prepare_endpoint(&self, mut endpoint: Endpoint) -> Result<(Endpoint, Option<Endpoint>), ClientError> {
+        let existing = match self.endpoint(&endpoint.name).await {
+            Ok(existing) => existing,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok((endpoint, None)),
+            Err(error) => return Err(error),
+        };
+        let (new, old) = (&mut endpoint.properties, &existing.properties);
+        if new.traffic.is_empty() {
+            new.traffic.clone_from(&old.traffic);
+        }
+        if new.mirror_traffic.is_empty() {
+            new.mirror_traffic.clone_from(&old.mirror_traffic);
+        }
+        Ok((endpoint, Some(existing)))
     }
 
     /// The deployment a file describes, ready for [`Workspace::put_deployment`]: what it brings is uploaded and
