@@ -338,5 +338,9 @@ fn no_node_test_of_the_standard_gets_a_wrong_answer() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
+    if std::env::var_os("MLCONSOLE_NODE_CASES").is_some() {
+        println!("{text}");
+        return;
+    }
     assert!(passed_in(&text) >= passed_in(&committed), "fewer node tests pass than {TABLE} says");
 }

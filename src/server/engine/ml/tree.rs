@@ -33,6 +33,11 @@ impl Ensemble {
         Self { wide, narrow: OnceLock::new(), single }
     }
 
+    /// A sum as the definition keeps it: in single precision where weights and rows have it. Ties depend on it.
+    fn rounded(&self, sum: f64) -> f64 {
+        if self.single { f64::from(sum as f32) } else { sum }
+    }
+
     /// Walks every row of the input; `visit` gets the row's number and each tree's leaf.
     fn walk(&self, input: &Tensor, visit: impl FnMut(usize, &[Weight])) -> TractResult<usize> {
         let (rows, columns) = matrix_of(input)?;
@@ -146,7 +151,7 @@ impl Kernel for Regressor {
             for weight in weights {
                 let sum = &mut sums[row * targets + weight.target as usize];
                 match self.aggregate {
-                    Aggregate::Sum | Aggregate::Average => *sum += weight.value,
+                    Aggregate::Sum | Aggregate::Average => *sum = self.ensemble.rounded(*sum + weight.value),
                     Aggregate::Min => *sum = sum.min(weight.value),
                     Aggregate::Max => *sum = sum.max(weight.value),
                 }
@@ -216,7 +221,8 @@ impl Kernel for Classifier {
         let mut sums = vec![0.0; rows * columns];
         self.ensemble.walk(inputs[0], |row, weights| {
             for weight in weights {
-                sums[row * columns + weight.target as usize] += weight.value;
+                let sum = &mut sums[row * columns + weight.target as usize];
+                *sum = self.ensemble.rounded(*sum + weight.value);
             }
         })?;
         let mut chosen = Vec::with_capacity(rows);
@@ -237,14 +243,14 @@ impl Classifier {
     fn finish(&self, row: &mut [f64]) -> usize {
         let Some(class) = self.single else {
             for (sum, base) in row.iter_mut().zip(&self.base) {
-                *sum += base;
+                *sum = self.ensemble.rounded(*sum + base);
             }
             let label = largest(row);
             self.post.apply(row);
             return label;
         };
         let base = if self.base.len() == 1 { self.base.first() } else { self.base.get(class) };
-        let score = row[class] + base.copied().unwrap_or(0.0);
+        let score = self.ensemble.rounded(row[class] + base.copied().unwrap_or(0.0));
         if self.post == PostTransform::None && self.positive {
             // The weights are probabilities of the second class.
             row.copy_from_slice(&[1.0 - score, score]);
