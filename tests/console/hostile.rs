@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use mlconsole::console::app::event::Feed;
 use mlconsole::console::app::global::set_theme;
-use mlconsole::console::look::theme::{THEMES, Theme};
+use mlconsole::console::look::theme::THEMES;
 use mlconsole::resources::{Deployment, Endpoint, Weight};
 
 use crate::dump;
@@ -37,8 +37,8 @@ proptest! {
         keys in prop::collection::vec(0usize..KEYS.len(), 0..14),
     ) {
         let mut model = busy(width, height);
+        model.settings.ascii = ascii;
         set_theme(&mut model, THEMES[theme]);
-        model.theme = Theme::new(THEMES[theme], ascii);
         for key in keys {
             press(&mut model, KEYS[key]);
             let buf = dump::draw(&model);

@@ -32,7 +32,7 @@ impl State {
 
     pub fn draw(&self, model: &Model, ui: &mut Ui, area: Rect) {
         let theme = &model.theme;
-        let width = if self.commands { 110 } else { 76 }.min(area.width.saturating_sub(4));
+        let width = if self.commands { 110 } else { 100 }.min(area.width.saturating_sub(4));
         let height = (self.rows.len() as u16 + 2).clamp(3, area.height.saturating_sub(2));
         let subject = model.subject();
         let names: Vec<String> = [subject.endpoint, subject.deployment].into_iter().flatten().collect();

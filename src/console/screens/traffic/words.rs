@@ -145,7 +145,7 @@ fn record(view: &EndpointView, draft: &Draft) -> Vec<(String, bool)> {
             let figures = (deployment.recent.p99, giver.recent.p99);
             if let (Some(mine), Some(theirs)) = figures {
                 let (mine, theirs) = (numbers::figure(mine), numbers::figure(theirs));
-                text.push_str(&format!(", p99 {mine} ms ({} {theirs})", giver.name));
+                text.push_str(&format!(", p99 {mine} ms ({theirs})"));
             }
         }
         text.push('.');
