@@ -99,7 +99,10 @@ impl Terminal {
                 return screen;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !state.2, "waited for {what}; the screen is:\n{screen}");
+            if left.is_zero() || state.2 {
+                drop(state);
+                panic!("waited for {what}; the screen is:\n{screen}");
+            }
             state = self.shared.1.wait_timeout(state, left).unwrap().0;
         }
     }
