@@ -53,6 +53,7 @@ fn cases(connections: usize) -> Vec<Case> {
     vec![
         case("bare hyper echo", echo(Kind::Hyper), &small, connections),
         case("bare axum echo", echo(Kind::Axum), &small, connections),
+        case("endpoint without a model", Server { model: "echo", ..house.clone() }, &small, connections),
         case("endpoint", house.clone(), &small, connections),
         case("endpoint, split 80/20", Server { split: true, ..house.clone() }, &small, connections),
         case("endpoint, TLS", Server { tls: true, ..house.clone() }, &small, connections),

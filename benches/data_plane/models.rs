@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlconsole::server::engine::{self, ModelSource, ScoreRequest, Servable};
+use mlconsole::resources::Signature;
+use mlconsole::server::engine::{self, Instance, LoadError, ModelSource, ScoreRequest, ScoreResponse, Servable};
 
 use crate::load::Request;
 
@@ -85,9 +86,44 @@ fn mlp(sizes: &[usize]) -> Vec<u8> {
     model(nodes, constants, value("x", &[1, sizes[0]]), value("y", &[1, sizes[sizes.len() - 1]]))
 }
 
+/// Answers with what it was asked: what remains is the gateway's own cost.
+struct Echo;
+
+impl Instance for Echo {
+    fn score(&mut self, request: &ScoreRequest) -> ScoreResponse {
+        ScoreResponse {
+            status: 200,
+            headers: Vec::new(),
+            content_type: "application/json",
+            body: request.body.clone(),
+            model_time: Duration::ZERO,
+            caller_fault: false,
+        }
+    }
+}
+
+impl Servable for Echo {
+    fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError> {
+        Ok(Box::new(Self))
+    }
+
+    fn signature(&self) -> Option<Signature> {
+        None
+    }
+
+    fn swagger(&self, _: &str, _: &str) -> Option<serde_json::Value> {
+        None
+    }
+
+    fn sample(&self) -> Option<ScoreRequest> {
+        None
+    }
+}
+
 /// A model by the name the cases use.
 pub fn load(name: &str) -> Arc<dyn Servable> {
     let bytes = match name {
+        "echo" => return Arc::new(Echo),
         "small" => mlp(&[4, 16, 3]),
         "big" => mlp(&[BIG, 1024, 1024, 64]),
         _ => model(

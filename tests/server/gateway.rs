@@ -1,6 +1,7 @@
 //! The data plane over real sockets, with real pools and a model that misbehaves on demand.
 
 mod changes;
+mod feed;
 mod house;
 mod limits;
 mod mirror;

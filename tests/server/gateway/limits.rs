@@ -51,14 +51,14 @@ async fn a_late_answer_is_408_and_expired_work_is_never_started() {
     let house = House::open(Limits::default());
     let actor = Actor::new();
     let stage = Arc::clone(&actor.stage);
-    let settings = PoolSettings { request_timeout: Duration::from_millis(100), ..PoolSettings::default() };
+    let settings = PoolSettings { request_timeout: Duration::from_millis(700), ..PoolSettings::default() };
     let blue = house.pool("blue", actor, settings).await;
     house.router.publish(house.route(&[("blue", &blue, 100)]));
     let running = tokio::spawn(house.score("hang").send());
     until("the model has it", || stage.inside.load(Ordering::SeqCst) == 1).await;
     let queued = house.score("x").send().await.unwrap();
     assert_eq!(queued.status(), 408);
-    assert!(queued.text().await.unwrap().contains("request_timeout_ms of 100 ms"));
+    assert!(queued.text().await.unwrap().contains("request_timeout_ms of 700 ms"));
     assert_eq!(running.await.unwrap().unwrap().status(), 408);
     // The queue is free again although the model still hangs; its slot is not.
     assert_eq!((blue.status().in_flight, blue.status().queued), (1, 0));
@@ -74,7 +74,7 @@ async fn kubernetes_endpoints_say_504_and_502() {
     let house = House::open(Limits::default());
     let actor = Actor::new();
     let stage = Arc::clone(&actor.stage);
-    let settings = PoolSettings { request_timeout: Duration::from_millis(100), ..PoolSettings::default() };
+    let settings = PoolSettings { request_timeout: Duration::from_millis(700), ..PoolSettings::default() };
     let blue = house.pool("blue", actor, settings).await;
     house.router.publish(EndpointRoute { kubernetes: true, ..house.route(&[("blue", &blue, 100)]) });
     assert_eq!(house.score("fail").send().await.unwrap().status(), 502);

@@ -63,7 +63,7 @@ async fn a_call_that_hangs_costs_one_instance_which_is_replaced() {
     let actor = Actor::new();
     let stage = Arc::clone(&actor.stage);
     let settings = PoolSettings {
-        hang_limit: Some(Duration::from_millis(50)),
+        hang_limit: Some(Duration::from_millis(400)),
         request_timeout: Duration::from_secs(60),
         stuck_limit: 2,
         ..PoolSettings::default()
