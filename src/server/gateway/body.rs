@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::EXPECT;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
@@ -23,11 +25,11 @@ pub enum BodyError {
     Broken(#[from] hyper::Error),
 }
 
-/// The whole body, of at most `limit` bytes, giving up when nothing arrives for `idle`.
-pub async fn read(mut body: Incoming, limit: usize, idle: Duration) -> Result<Bytes, BodyError> {
+/// The whole body, of at most `limit` bytes, giving up when nothing arrives for `idle`. `headers` are the request's.
+pub async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize, idle: Duration) -> Result<Bytes, BodyError> {
     let expected = body.size_hint();
     if expected.lower() > limit as u64 {
-        discard(body);
+        discard(headers, body);
         return Err(BodyError::TooLarge { limit });
     }
     let mut whole = BytesMut::new();
@@ -43,7 +45,7 @@ pub async fn read(mut body: Incoming, limit: usize, idle: Duration) -> Result<By
             return Ok(data);
         }
         if whole.len() + data.len() > limit {
-            discard(body);
+            drain(body);
             return Err(BodyError::TooLarge { limit });
         }
         if whole.is_empty() {
@@ -54,11 +56,15 @@ pub async fn read(mut body: Incoming, limit: usize, idle: Duration) -> Result<By
     }
 }
 
-/// Lets the caller finish sending what nobody wants, within bounds: many clients read the answer only then.
-pub fn discard(mut body: Incoming) {
-    if body.is_end_stream() {
-        return;
+/// Lets the caller finish sending what nobody wants, within bounds: many clients read the answer only then. One that
+/// asked before sending (`Expect: 100-continue`) is simply not told to go on.
+pub fn discard(headers: &HeaderMap, body: Incoming) {
+    if !body.is_end_stream() && !headers.contains_key(EXPECT) {
+        drain(body);
     }
+}
+
+fn drain(mut body: Incoming) {
     tokio::spawn(async move {
         let all = async {
             let mut seen = 0;

@@ -120,7 +120,7 @@ async fn answer(plane: &Plane, request: Request, peer: PeerInfo, port: u16) -> R
     let asked = match sort(request.uri(), request.headers(), port, &plane.limits.hosts) {
         Ok(asked) => asked,
         Err(bad) => {
-            discard(request.into_body());
+            refuse_body(request);
             return bad_host(bad);
         }
     };
@@ -139,7 +139,7 @@ async fn answer(plane: &Plane, request: Request, peer: PeerInfo, port: u16) -> R
             })
         }
         (_, role) => {
-            discard(request.into_body());
+            refuse_body(request);
             let message = match role {
                 Role::Scoring => "This address serves scoring requests only: /endpoints/{name}/score.",
                 _ => {
@@ -149,6 +149,11 @@ async fn answer(plane: &Plane, request: Request, peer: PeerInfo, port: u16) -> R
             text(StatusCode::NOT_FOUND, message)
         }
     }
+}
+
+fn refuse_body(request: Request) {
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body);
 }
 
 fn bad_host(bad: BadHost) -> Response {

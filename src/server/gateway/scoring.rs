@@ -33,7 +33,7 @@ pub async fn score(router: &Router, limits: &Limits, endpoint: &str, path: Strin
     let mut response = match router.entry(endpoint) {
         Some(entry) => checked(&entry, limits, endpoint, path, parts, body, id).await,
         None => {
-            discard(body);
+            discard(&parts.headers, body);
             // A stranger learns nothing, not even which names exist.
             match bearer(&parts.headers) {
                 None => answer::unauthorized(&AuthFailure::bad_header()),
@@ -62,7 +62,7 @@ async fn checked(
     id: Uuid,
 ) -> Response {
     let Some(snapshot) = entry.snapshot() else {
-        discard(body);
+        discard(&parts.headers, body);
         return answer::no_endpoint(endpoint);
     };
     let refuse = |response| {
@@ -70,7 +70,7 @@ async fn checked(
         response
     };
     if let Err(failure) = snapshot.auth.check(&parts.headers) {
-        discard(body);
+        discard(&parts.headers, body);
         return refuse(answer::unauthorized(&failure));
     }
     // Models see neither credentials nor a marker that only the gateway may set.
@@ -82,11 +82,11 @@ async fn checked(
         Some(Err(_)) => Some(String::new()),
     };
     if parts.method == Method::GET && matches!(path.as_str(), "/" | "/swagger.json") {
-        discard(body);
+        discard(&parts.headers, body);
         return describe(&snapshot, pinned.as_deref(), &path, parts.uri.query());
     }
     // Before admission: a slow sender holds no slot.
-    let body = match body::read(body, limits.body_bytes, limits.body_idle).await {
+    let body = match body::read(&parts.headers, body, limits.body_bytes, limits.body_idle).await {
         Ok(body) => body,
         Err(error) => return refuse(answer::bad_body(&error)),
     };

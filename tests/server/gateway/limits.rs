@@ -120,6 +120,22 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
+async fn who_asks_before_sending_is_told_whether_to_go_on() {
+    let house = House::open(Limits { body_bytes: 10, ..Limits::default() });
+    let blue = house.pool("blue", Actor::new(), PoolSettings::default()).await;
+    house.router.publish(house.route(&[("blue", &blue, 100)]));
+    let asking = |length| head(&house, length).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    let mut stream = TcpStream::connect(house.address()).await.unwrap();
+    stream.write_all(asking(11).as_bytes()).await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 413"));
+    let mut stream = TcpStream::connect(house.address()).await.unwrap();
+    stream.write_all(asking(4).as_bytes()).await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 100"));
+    stream.write_all(b"okay").await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
 async fn a_slow_sender_holds_no_slot_and_is_let_go() {
     let house = House::open(Limits { body_idle: Duration::from_millis(200), ..Limits::default() });
     let blue = house.pool("blue", Actor::new(), patient()).await;
