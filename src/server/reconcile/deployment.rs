@@ -73,6 +73,11 @@ impl Reconciler {
             Ok(None) => return,
             Err(error) => return tracing::error!(%error, endpoint, name, "a deployment cannot be read"),
         };
+        let wanted = self.store.get_as::<Deployment>(&Key::deployment(endpoint, name));
+        if matches!(wanted, Ok(Some(wanted)) if wanted.properties.provisioning_state == ProvisioningState::Deleting) {
+            // Its removal was interrupted and is about to go on.
+            return;
+        }
         let slot = slot(endpoint, Some(name));
         let log = self.telemetry.deployment(endpoint, name);
         say(&log, Container::InferenceServer, Level::Info, "The workspace has started: bringing the deployment back.");

@@ -45,6 +45,11 @@ impl Child {
         }
     }
 
+    /// Says a word to it.
+    pub fn tell(&mut self, word: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
     /// Waits for the next acknowledged change: its lane and its number.
     pub fn acknowledged(&mut self) -> (usize, u64) {
         loop {
@@ -181,5 +186,12 @@ fn own(dir: &Path) {
     let _running = runtime.block_on(mlconsole::server::start(super::options(dir))).unwrap();
     say("ready");
     // Until killed, or the parent is gone.
-    let _ = std::io::stdin().read(&mut [0]);
+    for word in std::io::stdin().lines() {
+        match word.unwrap().as_str() {
+            "fill the disk" => limit_file_size(Some(1)),
+            "free the disk" => limit_file_size(None),
+            other => panic!("\"{other}\" is not understood"),
+        }
+        say("done");
+    }
 }

@@ -109,3 +109,30 @@ async fn a_killed_workspace_comes_back_as_it_was_acknowledged_and_serves() {
     answers(&workspace, "green").await;
     owner.kill();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_on_a_full_disk_refuses_changes_and_keeps_serving() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut owner, workspace) = begin(dir.path());
+    sample::install(&workspace, &mut |_| {}).await.unwrap();
+    let before = workspace.endpoint(ENDPOINT).await.unwrap();
+
+    owner.tell("fill the disk");
+    owner.line("done");
+    let Err(refused) = workspace.set_traffic(ENDPOINT, &split(50), None).await else {
+        panic!("nothing can be written")
+    };
+    assert_eq!(refused.status, Some(507), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains(&dir.path().display().to_string()) && text.contains("Free space"), "{text}");
+    assert_eq!(workspace.endpoint(ENDPOINT).await.unwrap(), before, "the old state is in force");
+    for deployment in ["blue", "green"] {
+        answers(&workspace, deployment).await;
+    }
+
+    owner.tell("free the disk");
+    owner.line("done");
+    workspace.set_traffic(ENDPOINT, &split(50), None).await.unwrap().wait(|_| {}).await.unwrap();
+    assert_eq!(workspace.endpoint(ENDPOINT).await.unwrap().properties.traffic, split(50));
+    owner.kill();
+}
