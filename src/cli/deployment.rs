@@ -52,6 +52,8 @@ pub enum DeploymentCommand {
         /// Instances, 0 to 50
         instances: u32,
     },
+    /// Exchange its instances for new ones; the new are ready before the old stop
+    Restart(Which),
 }
 
 /// A deployment by endpoint and name.
@@ -125,6 +127,11 @@ pub(super) async fn run(command: DeploymentCommand, session: &Session) -> Result
         DeploymentCommand::Scale { which, instances } => {
             let pending = session.workspace.scale(&which.endpoint, &which.name, instances).await?;
             progress::follow(session, pending, &format!("scale deployment {}", which.name)).await?;
+            shown(session, &which.endpoint, &which.name).await
+        }
+        DeploymentCommand::Restart(which) => {
+            let pending = session.workspace.restart(&which.endpoint, &which.name).await?;
+            progress::follow(session, pending, &format!("restart deployment {}", which.name)).await?;
             shown(session, &which.endpoint, &which.name).await
         }
     }

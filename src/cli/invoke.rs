@@ -23,7 +23,7 @@ pub struct InvokeArgs {
     #[arg(long, short, value_name = "FILE")]
     request_file: Option<PathBuf>,
     /// Ask this deployment, past the traffic split
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, visible_alias = "deployment-name", value_name = "NAME")]
     deployment: Option<String>,
     /// Below the endpoint's address: `/v2/health/ready`
     #[arg(long, value_name = "PATH", default_value = "/score")]

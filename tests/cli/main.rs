@@ -5,6 +5,7 @@ mod contexts;
 mod edges;
 mod recorded;
 mod remote;
+mod shown;
 mod story;
 mod support;
 mod terminal;

@@ -23,7 +23,7 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::OpenLogs, "open.logs", "Read the logs", Dashboard, &["shift-l"])
         .footer(60, "logs")
         .unless(dashboard::no_deployment)
-        .command("mlconsole deployment logs {deployment} --endpoint {endpoint}"),
+        .command("mlconsole deployment logs {endpoint} {deployment}"),
     Row::new(Action::NewEndpoint, "endpoint.new", "New endpoint", Dashboard, &["n"])
         .write()
         .footer(50, "new")
@@ -58,7 +58,7 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::OpenLogs, "endpoint.logs", "Read the logs of the deployment", Endpoint, &["shift-l"])
         .footer(70, "logs")
         .unless(endpoint::no_deployment)
-        .command("mlconsole deployment logs {deployment} --endpoint {endpoint}"),
+        .command("mlconsole deployment logs {endpoint} {deployment}"),
     Row::new(Action::NewDeployment, "endpoint.deployment.new", "New deployment", Endpoint, &["n"])
         .write()
         .footer(60, "new deployment")
@@ -66,23 +66,23 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::EditDeployment, "deployment.edit", "Edit the deployment", Endpoint, &["e"])
         .write()
         .unless(endpoint::no_deployment)
-        .command("mlconsole deployment update {deployment} --endpoint {endpoint} -f FILE"),
+        .command("mlconsole deployment update {endpoint} {deployment} -f FILE"),
     Row::new(Action::ScaleUp, "deployment.scale.up", "One instance more", Endpoint, &[">"])
         .change(ask::scale_up)
         .unless(endpoint::cannot_scale_up)
-        .command("mlconsole deployment scale {deployment} --endpoint {endpoint} --instances N"),
+        .command("mlconsole deployment scale {endpoint} {deployment} N"),
     Row::new(Action::ScaleDown, "deployment.scale.down", "One instance less", Endpoint, &["<"])
         .change(ask::scale_down)
         .unless(endpoint::cannot_scale_down)
-        .command("mlconsole deployment scale {deployment} --endpoint {endpoint} --instances N"),
+        .command("mlconsole deployment scale {endpoint} {deployment} N"),
     Row::new(Action::RestartDeployment, "deployment.restart", "Restart the deployment", Endpoint, &["shift-r"])
         .change(ask::restart)
         .unless(endpoint::no_deployment)
-        .command("mlconsole deployment restart {deployment} --endpoint {endpoint}"),
+        .command("mlconsole deployment restart {endpoint} {deployment}"),
     Row::new(Action::DeleteDeployment, "deployment.delete", "Delete the deployment", Endpoint, &["shift-d", "delete"])
         .destructive(ask::delete_deployment)
         .unless(endpoint::cannot_delete)
-        .command("mlconsole deployment delete {deployment} --endpoint {endpoint} --yes"),
+        .command("mlconsole deployment delete {endpoint} {deployment} --yes"),
     Row::new(Action::OpenConnect, "endpoint.connect", "Keys, and how to connect", Endpoint, &["c"])
         .command("mlconsole endpoint keys {endpoint}"),
     Row::new(Action::EditEndpoint, "endpoint.settings", "Edit the endpoint", Endpoint, &["shift-e"])

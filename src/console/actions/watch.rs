@@ -17,11 +17,11 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::LogFollow, "logs.follow", "Follow the newest lines", Logs, &["f"])
         .footer(95, "follow")
         .unless(logs::not_paused)
-        .command("mlconsole deployment logs {deployment} --endpoint {endpoint} --follow"),
+        .command("mlconsole deployment logs {endpoint} {deployment} --follow"),
     Row::new(Action::LogLevel, "logs.level", "Least level shown", Logs, &["e"]).footer(90, "level"),
     Row::new(Action::LogContainer, "logs.container", "The other container", Logs, &["c"])
         .footer(85, "container")
-        .command("mlconsole deployment logs {deployment} --endpoint {endpoint} --container storage-initializer"),
+        .command("mlconsole deployment logs {endpoint} {deployment} --container storage-initializer"),
     Row::new(Action::LogInstance, "logs.instance", "One instance after another, then all", Logs, &["i"])
         .footer(80, "instance"),
     Row::new(Action::LogWrap, "logs.wrap", "Wrap long lines, or cut them", Logs, &["w"]).footer(75, "wrap"),
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
         .change(models::ask_archive)
         .footer(40, "archive")
         .unless(models::no_version)
-        .command("mlconsole model archive NAME --version VERSION"),
+        .command("mlconsole model archive NAME:VERSION"),
     Row::new(Action::Open, "activity.open", "Show it in full", Activity, &["enter", "right"])
         .footer(95, "in full")
         .unless(activity::nothing_selected),
