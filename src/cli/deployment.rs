@@ -153,9 +153,10 @@ async fn create(
     }
     // Before anything is uploaded: the endpoint must be there.
     let parent = session.workspace.endpoint(&plan.endpoint_name).await.map_err(|error| match error.kind {
-        ErrorKind::NotFound => {
-            CliError::failed(format!("{} Create it first: `mlconsole endpoint create -f endpoint.yml`", error.message))
-        }
+        ErrorKind::NotFound => CliError::failed(format!(
+            "there is no endpoint {} yet: create it first, with `mlconsole endpoint create -f endpoint.yml`",
+            one_line(&plan.endpoint_name)
+        )),
         _ => error.into(),
     })?;
     let deployment = files::prepare(session, &plan).await?;

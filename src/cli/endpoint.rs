@@ -238,6 +238,11 @@ async fn delete(session: &Session, name: &str) -> Result<(), CliError> {
 }
 
 async fn keys(session: &Session, name: &str) -> Result<(), CliError> {
+    if session.workspace.endpoint(name).await?.properties.auth_mode != AuthMode::Key {
+        return Err(CliError::failed(format!(
+            "endpoint {name} is opened by tokens, not by keys: `mlconsole endpoint token {name}` prints one"
+        )));
+    }
     let keys = session.workspace.keys(name).await?;
     if session.json() {
         return print_json(&keys);

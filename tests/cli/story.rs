@@ -190,3 +190,42 @@ fn environments_are_registered_by_flags_or_file() {
     assert_eq!(versions.as_array().unwrap().len(), 2);
     assert_eq!(workspace.run(&["environment", "show", "nope"]).code, 1);
 }
+
+#[test]
+fn endpoints_are_opened_by_tokens_as_well() {
+    let home = Home::new();
+    let workspace = home.serve();
+    let (endpoint, blue, request) =
+        (sample("endpoint.yml"), sample("blue-deployment.yml"), sample("sample-request.json"));
+    for mode in ["aml_token", "aad_token"] {
+        let name = mode.replace('_', "-");
+        let set = format!("auth_mode={mode}");
+        workspace.run(&["endpoint", "create", "-f", &endpoint, "--name", &name, "--set", &set]).ok();
+        workspace.run(&["deployment", "create", "-f", &blue, "--endpoint", &name, "--all-traffic"]).ok();
+        workspace.run(&["endpoint", "invoke", &name, "-r", &request]).ok();
+        let token = workspace.run(&["endpoint", "token", &name]).ok();
+        assert_eq!(token.out.trim().split('.').count(), 3, "a JSON web token: {mode}");
+        let keys = workspace.run(&["endpoint", "keys", &name]);
+        assert_eq!(keys.code, 1);
+        assert!(keys.err.contains("endpoint token"), "{}", keys.err);
+    }
+}
+
+#[test]
+fn a_kubernetes_file_runs_on_this_machine_and_says_so() {
+    let home = Home::new();
+    let workspace = home.serve();
+    let model = sample("recommender-v2.onnx");
+    workspace.run(&["model", "register", "--name", "m", "--path", &model, "--tag", "a=b"]).ok();
+    std::fs::write(home.path("e.yml"), "name: k8s-e\ncompute: azureml:cluster\n").unwrap();
+    let blue = "name: blue\nendpoint_name: k8s-e\ntype: kubernetes\nmodel: azureml:m@latest\n";
+    std::fs::write(home.path("d.yml"), blue).unwrap();
+    workspace.run(&["endpoint", "create", "-f", home.path("e.yml").to_str().unwrap()]).ok();
+    workspace.run(&["deployment", "create", "-f", home.path("d.yml").to_str().unwrap(), "--all-traffic"]).ok();
+    let shown = workspace.run(&["deployment", "show", "k8s-e", "blue", "-o", "json"]).ok().json();
+    assert_eq!(shown["properties"]["endpointComputeType"], "Kubernetes");
+    assert!(shown["properties"]["model"].as_str().unwrap().ends_with("/models/m/versions/1"), "@latest is looked up");
+    workspace.run(&["endpoint", "invoke", "k8s-e", "-r", &sample("sample-request.json")]).ok();
+    let logs = workspace.run(&["deployment", "logs", "k8s-e", "blue"]).ok();
+    assert!(logs.out.to_lowercase().contains("kubernetes"), "{}", logs.out);
+}
