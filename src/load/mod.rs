@@ -52,7 +52,7 @@ pub struct LoadPlan {
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// No further request is started; those under way are waited for.
+    /// No further request becomes due; those that are under way, or due already, are waited for.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -12,6 +12,8 @@ use super::Stop;
 const FINEST: Duration = Duration::from_micros(200);
 /// It looks at the stop signal at least this often.
 const LONGEST_NAP: Duration = Duration::from_millis(50);
+/// After the last intended start, requests that wait for a free connection are given up.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How fast requests are started.
 #[derive(Clone)]
@@ -114,6 +116,12 @@ pub(super) fn start_pacer(schedule: Schedule, due: Arc<Semaphore>, stop: Stop) -
         // The run lasts its whole time even when the last request is due earlier.
         if let Some(end) = end {
             sleep_until(end, &stop);
+        }
+        // What was due in time but found no free connection still gets its chance, or the last requests of a run would
+        // be lost to any hiccup.
+        let patience = Instant::now() + GRACE;
+        while due.available_permits() > 0 && Instant::now() < patience {
+            std::thread::sleep(FINEST);
         }
         due.close();
         released

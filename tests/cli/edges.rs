@@ -137,7 +137,20 @@ fn ctrl_c_ends_a_load_with_its_report() {
     let workspace = home.serve().with_sample();
     let request = sample("sample-request.json");
     let mut child = home
-        .command(&["load", "restaurants", "--rate", "100", "--duration", "1h", "-r", &request, "-o", "json"])
+        .command(&[
+            "load",
+            "restaurants",
+            "--rate",
+            "100",
+            "--duration",
+            "1h",
+            "-r",
+            &request,
+            "--connections",
+            "8",
+            "-o",
+            "json",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -40,7 +40,8 @@ fn from_a_model_file_to_blue_and_green_and_back() {
     assert_eq!(set.out, "DEPLOYMENT  BEFORE     AFTER\nblue           100  →     90\ngreen            0  →     10\n");
     let report = home.path("report.json");
     let request = sample("sample-request.json");
-    let load = ["load", "restaurants", "--rate", "500", "--duration", "2s", "--request-file", &request];
+    let load =
+        ["load", "restaurants", "--rate", "500", "--duration", "2s", "--request-file", &request, "--connections", "8"];
     let loaded = workspace.run(&[&load[..], &["--json", report.to_str().unwrap()]].concat()).ok();
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!(report["statuses"], json!({"200": 1000}));
@@ -105,7 +106,20 @@ fn a_mirror_takes_copies_and_answers_nobody() {
     let show = workspace.run(&["traffic", "show", "restaurants", "-o", "json"]).ok().json();
     assert_eq!((&show["traffic"], &show["mirrorTraffic"]), (&json!({"blue": 100}), &json!({"green": 10})));
     let request = sample("sample-request.json");
-    let load = ["load", "restaurants", "--rate", "200", "--duration", "1s", "-r", &request, "-o", "json"];
+    let load = [
+        "load",
+        "restaurants",
+        "--rate",
+        "200",
+        "--duration",
+        "1s",
+        "-r",
+        &request,
+        "--connections",
+        "8",
+        "-o",
+        "json",
+    ];
     let report = workspace.run(&load).ok().json();
     assert_eq!(report["deployments"]["blue"]["answered"], 200);
     assert_eq!(report["deployments"].as_object().unwrap().len(), 1);
