@@ -56,6 +56,8 @@ pub struct Model {
     pub nav: Nav,
     pub overlays: Vec<Overlay>,
     pub data: Data,
+    /// Data came whose consequences are drawn at the next [`super::event::Event::Wake`].
+    pub unsettled: bool,
     /// The picture at the moment of freezing.
     pub frozen: Option<Box<Data>>,
     pub tasks: Tasks,
@@ -101,6 +103,7 @@ impl Model {
             nav: Nav::default(),
             overlays: Vec::new(),
             data: Data::default(),
+            unsettled: false,
             frozen: None,
             tasks: Tasks::default(),
             toasts: Toasts::default(),

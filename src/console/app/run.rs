@@ -42,6 +42,7 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
         settings.theme = theme;
     }
     settings.mouse = saved.mouse.unwrap_or(settings.mouse);
+    settings.ascii |= !knows_unicode(|name| std::env::var(name).ok());
     let context = options.contexts.iter().find(|context| context.name == options.context);
     let context = context.cloned().unwrap_or_default();
     let mut model = Model::new(settings, context.clone(), saved)?;
@@ -133,6 +134,7 @@ impl Program {
                         let Ok(event) = inbox.try_recv() else { break };
                         self.take(event);
                     }
+                    self.take(Event::Wake);
                     Some(NEWS_EVERY)
                 }
                 Woken::Opened(epoch, outcome) => {
@@ -307,6 +309,13 @@ impl Program {
     }
 }
 
+/// Whether locale and terminal can show more than ASCII; what says nothing about it can.
+fn knows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(&variable).find(|value| !value.is_empty());
+    let locale = locale.is_none_or(|value| value.to_lowercase().replace('-', "").contains("utf8"));
+    locale && !matches!(variable("TERM").as_deref(), Some("linux" | "dumb"))
+}
+
 /// A slider's or chart's hit, made exact by the column.
 fn exact(area: ratatui::layout::Rect, hit: &Hit, column: u16) -> Hit {
     let at = u64::from(column.saturating_sub(area.x));
@@ -341,5 +350,22 @@ async fn sleep(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_terminals_get_plain_characters() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            knows_unicode(move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_string()))
+        };
+        assert!(with(&[]));
+        assert!(with(&[("LANG", "en_US.UTF-8"), ("TERM", "xterm-256color")]));
+        assert!(with(&[("LC_ALL", ""), ("LANG", "C.utf8")]));
+        assert!(!with(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!with(&[("TERM", "linux")]));
     }
 }

@@ -10,6 +10,9 @@ use crate::console::actions::{self, Action, Danger, Row, Scope, keymap};
 use crate::console::overlays::{self, Overlay, confirm};
 use crate::console::screens;
 
+/// From so many endpoints on, deployments are taken in together.
+const MANY: usize = 64;
+
 /// Takes in one event.
 pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
     let before = saved::text(model);
@@ -22,6 +25,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
             model.size = (width, height);
             Vec::new()
         }
+        Event::Wake if model.unsettled => settle(model),
         Event::Wake => Vec::new(),
         Event::Feed(epoch, feed) if epoch == model.epoch => fed(model, feed),
         Event::Reply { epoch, task, call, outcome } if epoch == model.epoch => replied(model, task, &call, outcome),
@@ -140,7 +144,17 @@ fn fed(model: &mut Model, feed: Feed) -> Vec<Effect> {
     {
         model.toasts.bad(model.now, format!("connection lost: {reason}"));
     }
+    // The deployments of a thousand endpoints come one by one: what is derived from them is derived once, at the end.
+    let later = matches!(feed, Feed::Deployments { .. }) && model.data.endpoints.len() > MANY;
     model.data.feed(feed, model.now);
+    model.unsettled = later;
+    if later { Vec::new() } else { settle(model) }
+}
+
+/// Brings up to date what is derived from the data.
+fn settle(model: &mut Model) -> Vec<Effect> {
+    model.unsettled = false;
+    model.data.settle();
     screens::refreshed(model)
 }
 

@@ -82,6 +82,10 @@ impl Data {
             }
             Feed::Lost { reason, retry_at } => self.link.lost(now, reason, retry_at),
         }
+    }
+
+    /// Derives what needs attention from what came.
+    pub fn settle(&mut self) {
         self.findings = findings::find(self);
     }
 
