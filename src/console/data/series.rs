@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use super::KEPT_S;
 use crate::resources::{Counts, Second};
-use crate::stats::histogram::Histogram;
+use crate::stats::histogram::{BUCKETS, Histogram, lower, samples_for, upper};
+
+/// Seconds a point of a course of percentiles stands for.
+const SMOOTH_S: i64 = 20;
 
 /// What a deployment did, second by second; seconds without requests are not kept.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -146,38 +149,136 @@ impl Series {
             .collect()
     }
 
-    /// A quantile of latency in milliseconds in `columns` equal parts of the window; `None` where there were too few
-    /// requests to tell.
+    /// A quantile of latency in milliseconds at the end of each of `columns` equal parts of the window, over the
+    /// [`SMOOTH_S`] seconds before (or the whole part, if that is longer); `None` where these held too few requests to
+    /// tell.
     pub fn quantiles(&self, end: i64, window: i64, columns: usize, q: f64) -> Vec<Option<f64>> {
+        let mut sliding = Sliding::default();
+        let needed = samples_for(q);
+        let (mut entering, mut leaving) = (self.seconds.iter().peekable(), self.seconds.iter().peekable());
         parts(end, window, columns)
             .map(|(from, to)| {
-                let mut sparse: Vec<(u16, u32)> =
-                    self.between(from, to).flat_map(|second| second.latency.iter().copied()).collect();
-                if sparse.is_empty() {
-                    return None;
+                let from = from.min(to - SMOOTH_S);
+                while let Some(second) = entering.next_if(|second| second.at <= to) {
+                    sliding.add(second);
                 }
-                sparse.sort_unstable();
-                let count: u64 = sparse.iter().map(|(_, n)| u64::from(*n)).sum();
-                let rank = ((q * count as f64).ceil() as u64).max(1);
-                let mut seen = 0;
-                let bucket = sparse.iter().find(|(_, n)| {
-                    seen += u64::from(*n);
-                    seen >= rank
-                })?;
-                let us = (crate::stats::histogram::lower(bucket.0) + crate::stats::histogram::upper(bucket.0)) as f64;
-                Some(us / 2_000.0)
+                while let Some(second) = leaving.next_if(|second| second.at <= from) {
+                    sliding.remove(second);
+                }
+                (sliding.count >= needed).then(|| sliding.quantile(q))
             })
             .collect()
     }
 }
 
+/// Counts of the buckets of a stretch of time that moves on.
+struct Sliding {
+    counts: Vec<u32>,
+    count: u64,
+}
+
+impl Default for Sliding {
+    fn default() -> Self {
+        Self { counts: vec![0; BUCKETS], count: 0 }
+    }
+}
+
+impl Sliding {
+    fn add(&mut self, second: &Second) {
+        for (bucket, n) in &second.latency {
+            if let Some(count) = self.counts.get_mut(usize::from(*bucket)) {
+                *count = count.saturating_add(*n);
+                self.count += u64::from(*n);
+            }
+        }
+    }
+
+    fn remove(&mut self, second: &Second) {
+        for (bucket, n) in &second.latency {
+            if let Some(count) = self.counts.get_mut(usize::from(*bucket)) {
+                *count = count.saturating_sub(*n);
+                self.count = self.count.saturating_sub(u64::from(*n));
+            }
+        }
+    }
+
+    /// In milliseconds: the middle of the bucket that holds the value.
+    fn quantile(&self, q: f64) -> f64 {
+        let rank = ((q * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let bucket = self.counts.iter().position(|n| {
+            seen += u64::from(*n);
+            seen >= rank
+        });
+        let bucket = bucket.unwrap_or(BUCKETS - 1) as u16;
+        (lower(bucket) + upper(bucket)) as f64 / 2_000.0
+    }
+}
+
 /// Equal parts `(from, to]` of a window, at least a second each, oldest first. Their edges are multiples of their
-/// width, so that a chart slides instead of trembling.
+/// width, so that a chart slides instead of trembling; the last one may reach beyond `end`, into what is not observed.
 fn parts(end: i64, window: i64, columns: usize) -> impl Iterator<Item = (i64, i64)> {
     let columns = columns.max(1) as i64;
     let width = (window + columns - 1) / columns;
     let width = width.max(1);
-    let last = end.div_euclid(width) * width;
+    let last = (end + width - 1).div_euclid(width) * width;
     let parts = (window / width).max(1);
     (0..parts).rev().map(move |back| (last - (back + 1) * width, last - back * width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::histogram::bucket;
+
+    fn second(at: i64, n: u32, us: u64) -> Second {
+        Second { at, counts: Counts { ok: u64::from(n), ..Counts::default() }, latency: vec![(bucket(us), n)] }
+    }
+
+    fn covered(from: i64, to: i64) -> Coverage {
+        let mut coverage = Coverage::default();
+        coverage.extend(to, to - from);
+        coverage
+    }
+
+    #[test]
+    fn seconds_come_in_any_order_and_old_ones_go() {
+        let mut series = Series::default();
+        series.push(vec![second(10, 1, 5), second(12, 1, 5)], 12);
+        series.push(vec![second(11, 1, 5), second(12, 3, 5)], 12);
+        assert_eq!(series.between(0, 20).map(|second| second.at).collect::<Vec<_>>(), [10, 11, 12]);
+        assert_eq!(series.summary(12, 5, &covered(0, 12)).counts.ok, 5, "a second that comes again replaces");
+        series.push(vec![second(12 + KEPT_S, 1, 5)], 12 + KEPT_S);
+        assert_eq!(series.between(0, i64::MAX).count(), 1);
+    }
+
+    #[test]
+    fn what_was_not_observed_is_a_gap_and_not_zero() {
+        let mut coverage = Coverage::default();
+        coverage.extend(100, 10);
+        coverage.extend(101, 0);
+        coverage.extend(140, 0);
+        assert!(coverage.has(95) && coverage.has(101) && !coverage.has(120) && coverage.has(140));
+        assert_eq!(coverage.count(90, 140), 12);
+        let rates = Series::rates(&[&Series::default()], 140, 50, 50, &coverage);
+        assert_eq!(rates.iter().filter(|rate| rate.is_some()).count(), 12);
+    }
+
+    #[test]
+    fn the_present_second_is_in_the_last_part() {
+        let mut series = Series::default();
+        series.push(vec![second(101, 30, 1_000)], 101);
+        let rates = Series::rates(&[&series], 101, 300, 10, &covered(0, 101));
+        assert!(rates.last().copied().flatten().is_some_and(|rate| rate > 0.0), "{rates:?}");
+    }
+
+    #[test]
+    fn percentiles_need_samples() {
+        let mut series = Series::default();
+        series.push((1..=60).map(|at| second(at, 4, 2_000)).collect(), 60);
+        let p50 = series.quantiles(60, 60, 60, 0.5);
+        assert!(p50.iter().skip(2).all(|value| value.is_some_and(|ms| (1.8..2.2).contains(&ms))), "{p50:?}");
+        assert!(series.quantiles(60, 60, 60, 0.99).iter().all(Option::is_none), "80 requests tell no p99");
+        assert_eq!(series.summary(60, 60, &covered(0, 60)).p99.map(f64::round), Some(2.0));
+    }
 }
