@@ -194,11 +194,6 @@ pub fn write(model: &mut Model, text: &str) -> Vec<Effect> {
     text.chars().flat_map(|c| update(model, Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))).collect()
 }
 
-/// The row with this id.
-pub fn row(id: &str) -> &'static mlconsole::console::actions::Row {
-    mlconsole::console::actions::rows().find(|row| row.id == id).unwrap_or_else(|| panic!("no action {id}"))
-}
-
 /// Whether an effect changes the workspace.
 pub fn is_write(effect: &Effect) -> bool {
     matches!(effect, Effect::Call { call, .. } if call.is_write())

@@ -73,11 +73,6 @@ impl Terminal {
         Self { shared, writer, master: pair.master, child }
     }
 
-    /// What is on the screen.
-    pub fn screen(&self) -> String {
-        self.shared.0.lock().unwrap().0.screen().contents()
-    }
-
     /// Every byte that was written so far.
     pub fn bytes(&self) -> Vec<u8> {
         self.shared.0.lock().unwrap().1.clone()
@@ -121,11 +116,6 @@ impl Terminal {
     pub fn resize(&self, columns: u16, rows: u16) {
         self.shared.0.lock().unwrap().0.screen_mut().set_size(some(rows), some(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
-    }
-
-    /// The number of the program's process.
-    pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.process_id().unwrap()).unwrap()
     }
 
     /// Waits for the end of the program; gives whether it ended well.
