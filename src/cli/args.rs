@@ -11,6 +11,7 @@ use super::env::EnvFormat;
 use super::environment::EnvironmentCommand;
 use super::load::LoadArgs;
 use super::model::ModelCommand;
+use super::operation::OperationCommand;
 use super::traffic::TrafficCommand;
 
 /// The operations console for machine-learning online endpoints.
@@ -81,6 +82,9 @@ pub enum Command {
     /// Registered environments
     #[command(subcommand)]
     Environment(EnvironmentCommand),
+    /// What is being done, and what was
+    #[command(subcommand)]
+    Operation(OperationCommand),
     /// Send requests at a steady rate and measure
     Load(LoadArgs),
     /// Workspaces to choose from
@@ -123,6 +127,7 @@ impl Command {
             Self::Traffic(command) => !matches!(command, TrafficCommand::Show { .. } | TrafficCommand::History { .. }),
             Self::Model(command) => matches!(command, ModelCommand::Register(_) | ModelCommand::Archive { .. }),
             Self::Environment(command) => matches!(command, EnvironmentCommand::Register(_)),
+            Self::Operation(command) => matches!(command, OperationCommand::Cancel { .. }),
             _ => false,
         }
     }

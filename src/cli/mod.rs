@@ -13,6 +13,7 @@ mod interrupt;
 mod invoke;
 mod load;
 mod model;
+mod operation;
 mod output;
 mod progress;
 mod traffic;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), CliError> {
         Command::Traffic(command) => traffic::run(command, session).await,
         Command::Model(command) => model::run(command, session).await,
         Command::Environment(command) => environment::run(command, session).await,
+        Command::Operation(command) => operation::run(command, session).await,
         Command::Load(command) => load::run(command, session).await,
         Command::Env(command) => env::run(&command, session.workspace.connection()),
         Command::Serve(_) | Command::Context(_) | Command::Completions { .. } => {

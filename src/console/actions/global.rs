@@ -20,7 +20,8 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::Forward, "forward", "Forward again", Global, &["alt-right"]).unless(no_forward),
     Row::new(Action::GoDashboard, "go.endpoints", "Endpoints", Global, &["1"]).command("mlconsole endpoint list"),
     Row::new(Action::GoModels, "go.models", "Models", Global, &["2"]).command("mlconsole model list"),
-    Row::new(Action::GoActivity, "go.activity", "Activity: operations and journal", Global, &["3"]),
+    Row::new(Action::GoActivity, "go.activity", "Activity: operations and journal", Global, &["3"])
+        .command("mlconsole operation list"),
     Row::new(Action::GoWorkspace, "go.workspace", "Workspace", Global, &["4"]).command("mlconsole context show"),
     Row::new(Action::Copy, "copy", "Copy what is selected", Global, &["y"]).unless(global::nothing_to_copy),
     Row::new(Action::Refresh, "refresh", "Ask the workspace again", Global, &["r"]),

@@ -50,6 +50,7 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::CancelOperation, "operation.cancel", "Cancel the operation", Activity, &["x"])
         .change(activity::ask_cancel)
         .footer(85, "cancel")
+        .command("mlconsole operation cancel NAME")
         .unless(activity::cannot_cancel),
     Row::new(Action::SwitchContext, "context.use", "Change to the context", Workspace, &["enter"])
         .footer(90, "change to")
