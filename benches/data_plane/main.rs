@@ -54,6 +54,7 @@ fn cases(connections: usize) -> Vec<Case> {
         case("bare hyper echo", echo(Kind::Hyper), &small, connections),
         case("bare axum echo", echo(Kind::Axum), &small, connections),
         case("endpoint without a model", Server { model: "echo", ..house.clone() }, &small, connections),
+        case("same, handed to a thread", Server { model: "echo on its thread", ..house.clone() }, &small, connections),
         case("endpoint", house.clone(), &small, connections),
         case("endpoint, split 80/20", Server { split: true, ..house.clone() }, &small, connections),
         case("endpoint, TLS", Server { tls: true, ..house.clone() }, &small, connections),
@@ -107,6 +108,11 @@ fn main() {
     let ratios = [
         ("CPU/request, endpoint : bare hyper echo (budget 2.2)", cpu("endpoint") / cpu("bare hyper echo")),
         ("CPU/request, endpoint : bare axum echo", cpu("endpoint") / cpu("bare axum echo")),
+        ("CPU/request, no model: bare hyper echo", cpu("endpoint without a model") / cpu("bare hyper echo")),
+        (
+            "CPU/request, no model: here : handed over",
+            cpu("endpoint without a model") / cpu("same, handed to a thread"),
+        ),
         ("CPU/request, split 80/20 : one deployment (budget 1.05)", cpu("endpoint, split 80/20") / cpu("endpoint")),
         ("CPU/request, TLS : plain", cpu("endpoint, TLS") / cpu("endpoint")),
         ("requests/s, binary : JSON, 224x224x3 (budget 5)", rate("image as binary tensor") / rate("image as JSON")),

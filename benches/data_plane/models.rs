@@ -87,7 +87,9 @@ fn mlp(sizes: &[usize]) -> Vec<u8> {
 }
 
 /// Answers with what it was asked: what remains is the gateway's own cost.
-struct Echo;
+struct Echo {
+    bounded: bool,
+}
 
 impl Instance for Echo {
     fn score(&mut self, request: &ScoreRequest) -> ScoreResponse {
@@ -104,7 +106,7 @@ impl Instance for Echo {
 
 impl Servable for Echo {
     fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError> {
-        Ok(Box::new(Self))
+        Ok(Box::new(Self { ..*self }))
     }
 
     fn signature(&self) -> Option<Signature> {
@@ -118,12 +120,17 @@ impl Servable for Echo {
     fn sample(&self) -> Option<ScoreRequest> {
         None
     }
+
+    fn is_bounded(&self) -> bool {
+        self.bounded
+    }
 }
 
 /// A model by the name the cases use.
 pub fn load(name: &str) -> Arc<dyn Servable> {
     let bytes = match name {
-        "echo" => return Arc::new(Echo),
+        "echo" => return Arc::new(Echo { bounded: true }),
+        "echo on its thread" => return Arc::new(Echo { bounded: false }),
         "small" => mlp(&[4, 16, 3]),
         "big" => mlp(&[BIG, 1024, 1024, 64]),
         _ => model(

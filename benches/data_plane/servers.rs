@@ -66,7 +66,7 @@ impl Server {
                 "axum" => Kind::Axum,
                 _ => Kind::House,
             },
-            model: ["echo", "small", "big", "image"].into_iter().find(|m| m == model)?,
+            model: ["echo", "echo on its thread", "small", "big", "image"].into_iter().find(|m| m == model)?,
             instances: instances.parse().ok()?,
             concurrent: concurrent.parse().ok()?,
             split: split.parse().ok()?,

@@ -59,6 +59,11 @@ pub trait Servable: Send + Sync {
     fn swagger(&self, endpoint: &str, version: &str) -> Option<serde_json::Value>;
     /// A request that exercises the model: warm-up and readiness, template of the request pane.
     fn sample(&self) -> Option<ScoreRequest>;
+    /// The time of a call depends on the size of its request alone: no work of a size that values decide, nothing waited
+    /// for. Such calls may run on the connection's own thread while they take a few microseconds.
+    fn is_bounded(&self) -> bool {
+        false
+    }
 }
 
 /// One instance: used by one thread at a time. It may panic or hang; its keeper replaces it.

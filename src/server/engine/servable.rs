@@ -72,6 +72,10 @@ impl Servable for OnnxServable {
     fn sample(&self) -> Option<ScoreRequest> {
         self.sample.clone()
     }
+
+    fn is_bounded(&self) -> bool {
+        self.models.iter().all(|m| m.model.bounded)
+    }
 }
 
 /// One instance: a session for each model.

@@ -30,11 +30,16 @@ struct Operator {
     rng: Rng,
     pools: BTreeMap<&'static str, Arc<Pool>>,
     weights: BTreeMap<&'static str, u16>,
+    bounded: bool,
 }
 
 /// Four threads an instance: even one instance admits all callers at once.
 fn settings(instances: u32) -> PoolSettings {
     PoolSettings { instances, max_concurrent_per_instance: 4, ..PoolSettings::default() }
+}
+
+fn actor(bounded: bool) -> Actor {
+    Actor { bounded, ..Actor::new() }
 }
 
 impl Operator {
@@ -69,7 +74,7 @@ impl Operator {
     }
 
     async fn start(&mut self, name: &'static str) {
-        let pool = self.house.pool(name, Actor::new(), settings(1)).await;
+        let pool = self.house.pool(name, actor(self.bounded), settings(1)).await;
         let old = self.pools.insert(name, pool);
         self.publish();
         if let Some(old) = old {
@@ -126,6 +131,15 @@ async fn caller(house: Arc<House>, truth: Arc<Truth>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_random_changes_under_load_cost_no_request() {
+    changes(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_do_they_when_calls_run_on_the_connections_threads() {
+    changes(true).await;
+}
+
+async fn changes(bounded: bool) {
     let house = Arc::new(House::open(Limits::default()));
     let truth = Arc::new(Truth::default());
     let seed = Rng::new().u64(..);
@@ -136,8 +150,9 @@ async fn two_hundred_random_changes_under_load_cost_no_request() {
         rng: Rng::with_seed(seed),
         pools: BTreeMap::new(),
         weights: BTreeMap::from([("blue", 100)]),
+        bounded,
     };
-    operator.pools.insert("blue", house.pool("blue", Actor::new(), settings(2)).await);
+    operator.pools.insert("blue", house.pool("blue", actor(bounded), settings(2)).await);
     operator.publish();
     let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(caller(Arc::clone(&house), Arc::clone(&truth)))).collect();
     for _ in 0..CHANGES {

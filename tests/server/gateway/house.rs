@@ -51,11 +51,13 @@ impl Stage {
 pub struct Actor {
     pub stage: Arc<Stage>,
     pub as_shadow: Option<&'static str>,
+    /// Calls may run on connections' threads; then it must not hang.
+    pub bounded: bool,
 }
 
 impl Actor {
     pub fn new() -> Self {
-        Self { stage: Arc::default(), as_shadow: None }
+        Self { stage: Arc::default(), as_shadow: None, bounded: false }
     }
 }
 
@@ -76,6 +78,10 @@ impl Servable for Actor {
 
     fn sample(&self) -> Option<ScoreRequest> {
         None
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.bounded
     }
 }
 

@@ -58,6 +58,25 @@ async fn an_only_instance_that_panics_is_back_before_others_notice() {
 }
 
 #[tokio::test]
+async fn a_panic_on_a_connection_s_thread_costs_the_instance_not_the_connection() {
+    let house = House::open(Limits { threads: Some(1), ..Limits::default() });
+    let actor = Actor { bounded: true, ..Actor::new() };
+    let blue = house.pool("blue", actor, PoolSettings { instances: 2, ..PoolSettings::default() }).await;
+    house.router.publish(house.route(&[("blue", &blue, 100)]));
+    for round in 0..20 {
+        // The first call is measured on the instance's thread, later ones run where they came in.
+        for _ in 0..3 {
+            assert_eq!(house.score("x").send().await.unwrap().status(), 200);
+        }
+        assert_eq!(house.score("panic").send().await.unwrap().status(), 424, "round {round}");
+    }
+    until("all instances are back", || blue.status().ready == 2).await;
+    let counts = house.telemetry.deployment(ENDPOINT, "blue").totals();
+    assert_eq!((counts.ok, counts.model_error, counts.total()), (60, 20, 80));
+    assert_eq!((blue.status().restarts, blue.status().in_flight, blue.status().queued), (20, 0, 0));
+}
+
+#[tokio::test]
 async fn a_call_that_hangs_costs_one_instance_which_is_replaced() {
     let house = House::open(Limits::default());
     let actor = Actor::new();

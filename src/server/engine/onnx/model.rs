@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::*;
 
 use super::plan::{Plan, Planner, Shapes, brief, deep};
@@ -21,6 +22,8 @@ const OPEN_SIZES: [usize; 5] = [2, 4, 8, 16, 32];
 pub struct OnnxModel {
     pub inputs: Vec<Spec>,
     pub outputs: Vec<Output>,
+    /// Planned for all sizes, and no operator makes tensors of a size that values decide: see `Servable::is_bounded`.
+    pub bounded: bool,
     planner: Planner,
     symbolic: Option<Plan>,
 }
@@ -72,6 +75,7 @@ impl OnnxModel {
                 "'{shown}' uses values that nothing computes: '{names}'; export it again"
             )));
         }
+        let sized_by_values = graph_uses(proto.graph.as_ref(), &SIZED_BY_VALUES);
         drop(proto);
         let planner = Planner::new(parsed.model, inputs.clone());
         let (symbolic, plan) = match planner.symbolic() {
@@ -92,7 +96,8 @@ impl OnnxModel {
             }
         };
         let outputs = outputs(&plan, declared, zipped).map_err(cannot)?;
-        Ok(Arc::new(Self { inputs, outputs, planner, symbolic }))
+        let bounded = symbolic.is_some() && !sized_by_values;
+        Ok(Arc::new(Self { inputs, outputs, bounded, planner, symbolic }))
     }
 
     pub fn signature(&self) -> Signature {
@@ -101,6 +106,31 @@ impl OnnxModel {
             outputs: self.outputs.iter().map(|o| o.spec.to_tensor_spec()).collect(),
         }
     }
+}
+
+/// Operators whose work may grow with the values of a tensor instead of its size, or that hold graphs of their own.
+const SIZED_BY_VALUES: [&str; 17] = [
+    "If",
+    "Loop",
+    "Scan",
+    "Range",
+    "NonZero",
+    "Compress",
+    "Unique",
+    "NonMaxSuppression",
+    "ConstantOfShape",
+    "Expand",
+    "Tile",
+    "Pad",
+    "OneHot",
+    "Resize",
+    "Upsample",
+    "Multinomial",
+    "CenterCropPad",
+];
+
+fn graph_uses(graph: Option<&GraphProto>, operators: &[&str]) -> bool {
+    graph.is_some_and(|g| g.node.iter().any(|n| operators.contains(&n.op_type.as_str())))
 }
 
 /// A tensor of zeros, `false` or empty strings.

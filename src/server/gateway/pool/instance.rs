@@ -1,4 +1,6 @@
 //! An instance's thread: start, warm up, score until told to leave, or until the model takes it down.
+//!
+//! The instance itself sits in its cell, so that a connection's thread can borrow it for a very short call.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +25,11 @@ pub struct Cell {
     pub retire: AtomicBool,
     /// A call has come back.
     pub served: AtomicBool,
+    /// The model is lost: the thread has nothing left to do.
+    lost: AtomicBool,
     busy: Mutex<Option<Busy>>,
+    /// The instance; whoever scores holds the lock.
+    seat: Mutex<Option<Box<dyn Instance>>>,
 }
 
 /// A call in progress. Whoever takes it out ends the call: the thread when the model returns, the keeper when it hangs.
@@ -61,7 +67,9 @@ impl Cell {
             started: Instant::now(),
             retire: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             busy: Mutex::new(None),
+            seat: Mutex::new(None),
         }
     }
 
@@ -73,6 +81,7 @@ impl Cell {
     /// Ends the present call for its caller although the model has not returned. False when it just did.
     pub fn give_up(&self, shared: &Shared) -> bool {
         let Some(busy) = lock(&self.busy).take() else { return false };
+        self.lost.store(true, Ordering::Release);
         finish(shared, busy.reply, Ending::Hung);
         true
     }
@@ -112,8 +121,9 @@ pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
             return shared.report(cell, Event::Failed(error));
         }
     };
+    *lock(&cell.seat) = Some(instance);
     shared.report(cell, Event::Ready);
-    serve(shared, cell, instance);
+    serve(shared, cell);
 }
 
 /// A failure to start.
@@ -135,37 +145,73 @@ fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
     Ok(instance)
 }
 
-/// Scores until told to leave, or until the model panics.
-fn serve(shared: &Arc<Shared>, cell: &Cell, mut instance: Box<dyn Instance>) {
+/// Scores until told to leave, or until the model is lost.
+fn serve(shared: &Arc<Shared>, cell: &Cell) {
     while let Some(job) = shared.queue.pop(|| leave(shared, cell)) {
-        let Some((request, queued)) = begin(shared, cell, job) else { continue };
-        let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
-        // Given up as hung in the meantime: a replacement is at work, this thread is one too many.
-        let Some(busy) = lock(&cell.busy).take() else {
-            return shared.unstuck();
-        };
-        note_service_time(shared, busy.since.elapsed());
-        match result {
-            Ok(response) => {
-                cell.served.store(true, Ordering::Relaxed);
-                note_failure(shared, cell, &response);
-                finish(shared, busy.reply, Ending::Answered { response, queued });
-            }
-            Err(panic) => {
-                let text = panic_text(&*panic);
-                // What a panic left behind may panic again when dropped.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
-                // The pool knows before the caller does.
-                shared.report(cell, Event::Panicked(text));
-                return finish(shared, busy.reply, Ending::Panicked);
-            }
+        let mut seat = lock(&cell.seat);
+        if seat.is_none() {
+            // Lost in a borrowed call: somebody else must do this.
+            return shared.queue.put_back(job);
+        }
+        if !step(shared, cell, &mut seat, job) {
+            return;
         }
     }
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
+    discard(lock(&cell.seat).take());
     shared.left(cell);
 }
 
+/// Drops an instance; what a panic left behind may panic again.
+fn discard(instance: Option<Box<dyn Instance>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
+}
+
+/// Does a job on the caller's thread if the instance is free and well.
+pub fn borrow(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Result<(), Job> {
+    match cell.seat.try_lock() {
+        Ok(mut seat) if seat.is_some() && !cell.retire.load(Ordering::Acquire) => {
+            step(shared, cell, &mut seat, job);
+            Ok(())
+        }
+        _ => Err(job),
+    }
+}
+
+/// One job. False when the instance is lost with it.
+fn step(shared: &Arc<Shared>, cell: &Cell, seat: &mut Option<Box<dyn Instance>>, job: Job) -> bool {
+    let Some(instance) = seat else { return false };
+    let Some((request, queued)) = begin(shared, cell, job) else { return true };
+    let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
+    // Given up as hung in the meantime: a replacement is at work, this instance is one too many.
+    let Some(busy) = lock(&cell.busy).take() else {
+        discard(seat.take());
+        shared.unstuck();
+        return false;
+    };
+    note_service_time(shared, busy.since.elapsed());
+    match result {
+        Ok(response) => {
+            cell.served.store(true, Ordering::Relaxed);
+            note_failure(shared, cell, &response);
+            finish(shared, busy.reply, Ending::Answered { response, queued });
+            true
+        }
+        Err(panic) => {
+            discard(seat.take());
+            cell.lost.store(true, Ordering::Release);
+            // The pool knows before the caller does.
+            shared.report(cell, Event::Panicked(panic_text(&*panic)));
+            shared.queue.wake_all();
+            finish(shared, busy.reply, Ending::Panicked);
+            false
+        }
+    }
+}
+
 fn leave(shared: &Shared, cell: &Cell) -> Leave {
+    if cell.lost.load(Ordering::Acquire) {
+        return Leave::Now;
+    }
     if !cell.retire.load(Ordering::Acquire) {
         return Leave::No;
     }
@@ -200,10 +246,10 @@ fn begin(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Option<(crate::server::
 }
 
 fn note_service_time(shared: &Shared, took: Duration) {
-    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let before = shared.service_us.load(Ordering::Relaxed);
+    let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    let before = shared.service_ns.load(Ordering::Relaxed);
     let next = if before == 0 { took } else { before - before / 8 + took / 8 };
-    shared.service_us.store(next, Ordering::Relaxed);
+    shared.service_ns.store(next.max(1), Ordering::Relaxed);
 }
 
 /// A model's failure belongs in its log; the caller's mistakes do not.

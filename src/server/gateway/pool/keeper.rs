@@ -28,7 +28,10 @@ fn keep(shared: &Arc<Shared>) {
     let look = (shared.settings.hang_limit() / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK);
     let mut members = lock(&shared.members);
     while !members.stopped {
-        give_up_hung(shared, &mut members);
+        if give_up_hung(shared, &mut members) {
+            // Threads without an instance end.
+            shared.queue.wake_all();
+        }
         let next = replace_lost(shared, &mut members);
         shared.recount(&members);
         let now = Instant::now();
@@ -37,9 +40,11 @@ fn keep(shared: &Arc<Shared>) {
     }
 }
 
-/// Calls over the limit lose their instance: the caller is told, the thread left alone (it cannot be killed).
-fn give_up_hung(shared: &Shared, members: &mut Members) {
+/// Calls over the limit lose their instance: the caller is told, the thread left alone (it cannot be killed). True when
+/// there was one.
+fn give_up_hung(shared: &Shared, members: &mut Members) -> bool {
     let limit = shared.settings.hang_limit();
+    let before = shared.stuck.load(Ordering::Acquire);
     members.leaving.retain(|cell| {
         let hung = cell.busy_for().is_some_and(|busy| busy > limit) && cell.give_up(shared);
         if hung {
@@ -74,6 +79,7 @@ fn give_up_hung(shared: &Shared, members: &mut Members) {
             _ => {}
         }
     }
+    shared.stuck.load(Ordering::Acquire) > before
 }
 
 /// Starts what is due; the answer is when the next one is.

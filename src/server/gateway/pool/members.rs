@@ -166,6 +166,9 @@ impl Shared {
             members.all.iter().filter(|m| matches!(m.state, State::Ready)).map(|m| m.cell.instance).collect();
         let slots = members.all.iter().filter(|m| m.counts_as_slot()).count();
         let slots = if members.stopped { 0 } else { u32::try_from(slots).unwrap_or(u32::MAX / 2) };
+        let seats =
+            members.all.iter().filter(|m| matches!(m.state, State::Ready)).map(|m| Arc::clone(&m.cell)).collect();
+        self.seats.store(Arc::new(seats));
         self.ready.store(u32::try_from(ready.len()).unwrap_or(u32::MAX), Ordering::Release);
         self.slots.store(slots, Ordering::Release);
         self.queue.set_slots(slots);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::resources::Signature;
@@ -17,6 +18,7 @@ use crate::server::engine::{LoadError, Servable};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level, lock};
 
 pub(super) use self::call::{Ending, Permit, Refusal};
+use self::instance::Cell;
 use self::members::Members;
 use self::queue::Queue;
 
@@ -98,8 +100,12 @@ struct Shared {
     slots: AtomicU32,
     ready: AtomicU32,
     wanted: AtomicU32,
-    /// Smoothed time in the model, µs.
-    service_us: AtomicU64,
+    /// Smoothed time in the model, ns; 0 until the first call.
+    service_ns: AtomicU64,
+    /// Calls may run on connections' threads while they are short.
+    bounded: bool,
+    /// Instances that serve, to be borrowed.
+    seats: ArcSwap<Vec<Arc<Cell>>>,
     restarts: AtomicU32,
     stuck: AtomicU32,
     /// Takes no new requests.
@@ -141,7 +147,6 @@ impl Pool {
         let instances = settings.instances;
         let shared = Arc::new(Shared {
             name: name.to_owned(),
-            servable,
             telemetry,
             queue: Queue::default(),
             accepted: AtomicU32::new(0),
@@ -149,13 +154,16 @@ impl Pool {
             slots: AtomicU32::new(0),
             ready: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
-            service_us: AtomicU64::new(0),
+            service_ns: AtomicU64::new(0),
+            bounded: servable.is_bounded(),
+            seats: ArcSwap::default(),
             restarts: AtomicU32::new(0),
             stuck: AtomicU32::new(0),
             draining: AtomicBool::new(false),
             idle: Notify::new(),
             members: Mutex::new(Members::default()),
             changed: Condvar::new(),
+            servable,
             settings,
         });
         // From here on dropping the pool stops what was started.

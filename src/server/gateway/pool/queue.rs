@@ -105,6 +105,10 @@ impl Queue {
         loop {
             let leaving = leave();
             if leaving == Leave::Now {
+                // A wake-up meant for whoever works must not end here.
+                if lanes.idle > 0 && !lanes.live.is_empty() {
+                    self.work.notify_one();
+                }
                 return None;
             }
             if let Some(job) = lanes.live.pop_front() {
@@ -125,6 +129,19 @@ impl Queue {
             };
             lanes.idle -= 1;
         }
+    }
+
+    /// Gives back a job that could not be begun, first in its lane.
+    pub fn put_back(&self, job: Job) {
+        let mut lanes = lock(&self.lanes);
+        if job.is_shadow() {
+            lanes.shadow_running = lanes.shadow_running.saturating_sub(1);
+            lanes.shadow.push_front(job);
+        } else {
+            lanes.live.push_front(job);
+        }
+        drop(lanes);
+        self.work.notify_one();
     }
 
     /// A shadow copy has ended (or its instance was given up).
