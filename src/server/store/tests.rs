@@ -73,7 +73,7 @@ fn everything_is_there_after_opening_again() {
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.get(&Key::endpoint("e")).unwrap().unwrap().etag, committed.etags[0]);
     assert!(store.endpoint_keys("e").unwrap().unwrap() == keys);
-    assert_eq!(store.open_operations().unwrap(), [operation.clone()]);
+    assert_eq!(store.open_operations().unwrap(), std::slice::from_ref(&operation));
     assert_eq!(store.journal_seq(), 1);
     assert_eq!(store.minutes(0).unwrap()[0].body, [1, 2]);
     let ended = Operation { status: "Succeeded".into(), ..operation };
