@@ -37,7 +37,9 @@ fn frame(endpoints: usize, at: i64, seconds: i64) -> LiveFrame {
             .map(|at| Second {
                 at,
                 counts: Counts { ok: rate, ..Counts::default() },
-                latency: (0..12).map(|k| (bucket(900 + k * 250 + (at as u64 % 7) * 40), 1 + (rate / 12) as u32)).collect(),
+                latency: (0..12)
+                    .map(|k| (bucket(900 + k * 250 + (at as u64 % 7) * 40), 1 + (rate / 12) as u32))
+                    .collect(),
             })
             .collect(),
         ..LiveDeployment::default()
@@ -100,7 +102,9 @@ fn measure(name: &str, rounds: usize, mut work: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    for (endpoints, size) in [(3, (80, 24)), (1_000, (80, 24)), (100, (200, 60)), (1_000, (200, 60)), (10_000, (200, 60))] {
+    for (endpoints, size) in
+        [(3, (80, 24)), (1_000, (80, 24)), (100, (200, 60)), (1_000, (200, 60)), (10_000, (200, 60))]
+    {
         let mut model = model(endpoints, size);
         let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
         for place in ["dashboard", "endpoint", "traffic"] {
