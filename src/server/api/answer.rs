@@ -19,13 +19,19 @@ use crate::server::gateway::http::{Body, Response};
 /// `Retry-After` win, and that counts in whole seconds (reference §3.2).
 pub const POLL_MS: &str = "200";
 
-/// An answer that is complete when it is made.
-#[derive(Debug, Clone, PartialEq)]
+/// An answer that is complete when it is made. `Debug` does not show the body: it may be a key or a token.
+#[derive(Clone, PartialEq)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: Vec<(&'static str, String)>,
     pub content_type: &'static str,
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 impl Answer {

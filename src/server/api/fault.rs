@@ -53,7 +53,9 @@ impl Fault {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalServerError",
-            format!("{what} failed: {cause}. Nothing was changed; the server's log has more. Try again."),
+            format!(
+                "{what} failed: {cause}. The server's log has more; read the resource again before repeating the call."
+            ),
         )
     }
 
