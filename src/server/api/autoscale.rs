@@ -58,6 +58,13 @@ impl ControlPlane {
             }
         }
         let (endpoint, deployment) = target(&value);
+        let uri = value.pointer("/properties/targetResourceUri").and_then(Value::as_str).unwrap_or_default();
+        if !ResourceId::parse(uri).is_ok_and(|id| self.is_here(&id)) {
+            return Err(Fault::property(
+                "properties.targetResourceUri",
+                format!("\"{uri}\" is no deployment of this workspace. Name one by its full resource id."),
+            ));
+        }
         self.deployment_doc(&endpoint, &deployment).map_err(|fault| {
             let mut fault = Fault::property("properties.targetResourceUri", fault.error.message);
             fault.error.code = "ResourceNotFound".into();

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::ControlPlane;
 use super::fault::Fault;
-use crate::resources::ids::AssetKind;
+use crate::resources::ids::{AssetKind, ResourceId};
 use crate::resources::{JournalEntry, SystemData};
 use crate::server::store::{Doc, StoreError, fold};
 
@@ -76,6 +76,14 @@ impl ControlPlane {
 
     pub fn group_id(&self) -> String {
         format!("{}/resourceGroups/{}", self.subscription_id(), self.app.connection.resource_group)
+    }
+
+    /// Whether an id belongs to this workspace; ids compare in any case.
+    pub fn is_here(&self, id: &ResourceId) -> bool {
+        let here = &self.app.connection;
+        id.subscription.eq_ignore_ascii_case(&here.subscription_id)
+            && id.resource_group.eq_ignore_ascii_case(&here.resource_group)
+            && id.get("workspaces").is_some_and(|name| name.eq_ignore_ascii_case(&here.workspace))
     }
 
     pub fn endpoint_id(&self, endpoint: &str) -> String {

@@ -160,6 +160,14 @@ impl ControlPlane {
     fn check_reference(&self, target: &str, kind: AssetKind, reference: &AssetRef) -> Result<(), Fault> {
         let (name, version) = match reference {
             AssetRef::Registry { kind: given, .. } if *given == kind => return Ok(()),
+            AssetRef::Id(id) if !self.is_here(id) => {
+                return Err(Fault::property(
+                    target,
+                    format!(
+                        "\"{target}\" is \"{reference}\", which belongs to another workspace. Register it here, then name it."
+                    ),
+                ));
+            }
             AssetRef::Id(id) => match id.asset() {
                 Some((given, name, version)) if given == kind => (name, version),
                 _ => return Err(wrong_kind(target, kind, reference)),

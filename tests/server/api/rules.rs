@@ -94,6 +94,7 @@ async fn deployments_keep_their_rules() {
         ("/properties/egressPublicNetworkAccess", json!("maybe"), "properties.egressPublicNetworkAccess"),
         ("/properties/model", json!("not a reference"), "properties.model"),
         ("/properties/model", json!(model.replace("versions/1", "versions/9")), "properties.model"),
+        ("/properties/model", json!(model.replace("/local/", "/other/")), "properties.model"),
         ("/properties/environmentId", json!(model), "properties.environmentId"),
         (
             "/properties/codeConfiguration",
