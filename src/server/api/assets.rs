@@ -130,8 +130,7 @@ impl ControlPlane {
         }
         docs.retain(|doc| view.shows(doc));
         sort(&mut docs, call.query.get("$orderBy").unwrap_or_default());
-        let all: Vec<Value> = docs.iter().map(|doc| self.version_resource(kind, doc)).collect();
-        Answer::ok(&page(self.base(), call, all)?)
+        Answer::ok(&page(self.base(), call, docs)?.try_map(|doc| Ok(self.version_resource(kind, &doc)))?)
     }
 
     pub(super) fn asset_version(

@@ -27,8 +27,7 @@ impl ControlPlane {
         }
         self.endpoint_doc(endpoint)?;
         let docs = self.app.store.list(Kind::Deployment, Some(endpoint))?;
-        let all = docs.iter().map(|doc| self.deployment_resource(doc)).collect::<Result<Vec<_>, _>>()?;
-        Answer::ok(&page(self.base(), call, all)?)
+        Answer::ok(&page(self.base(), call, docs)?.try_map(|doc| self.deployment_resource(&doc))?)
     }
 
     pub(super) fn deployment(&self, call: &Call, endpoint: &str, name: &str, body: &[u8]) -> Result<Answer, Fault> {

@@ -31,15 +31,14 @@ impl ControlPlane {
             "updatedtimeasc" => docs.sort_by_key(|doc| doc.modified_ms),
             _ => {}
         }
-        let mut all = docs.iter().map(|doc| self.endpoint_resource(doc)).collect::<Result<Vec<_>, _>>()?;
         if let Some(name) = call.query.get("name") {
-            all.retain(|e| e.name.eq_ignore_ascii_case(name));
+            docs.retain(|doc| doc.key.name.eq_ignore_ascii_case(name));
         }
         if let Some(kind) = call.query.get("computeType") {
             let managed = kind.eq_ignore_ascii_case("Managed");
-            all.retain(|e| e.properties.compute.is_none() == managed);
+            docs.retain(|doc| doc.body.pointer("/properties/compute").is_none_or(Value::is_null) == managed);
         }
-        Answer::ok(&page(self.base(), call, all)?)
+        Answer::ok(&page(self.base(), call, docs)?.try_map(|doc| self.endpoint_resource(&doc))?)
     }
 
     pub(super) fn endpoint(&self, call: &Call, name: &str, body: &[u8]) -> Result<Answer, Fault> {

@@ -1,16 +1,14 @@
 //! Lists in pages: `count` is the size of a page, `$top` the size of the whole list (reference §1.6).
 
-use serde::Serialize;
-
 use super::call::Call;
 use super::fault::Fault;
 use crate::resources::Page;
 
 /// Entries in a page unless the caller asks for fewer.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
 
 /// The page of `all` that `call` asks for, with the link to the next one.
-pub fn page<T: Serialize>(base: &str, call: &Call, mut all: Vec<T>) -> Result<Page<T>, Fault> {
+pub fn page<T>(base: &str, call: &Call, mut all: Vec<T>) -> Result<Page<T>, Fault> {
     if let Some(top) = call.query.number::<usize>("$top")? {
         all.truncate(top);
     }
@@ -22,6 +20,14 @@ pub fn page<T: Serialize>(base: &str, call: &Call, mut all: Vec<T>) -> Result<Pa
     Ok(Page { value: all.into_iter().skip(skip).take(count).collect(), next_link })
 }
 
+impl<T> Page<T> {
+    /// The same page of something else: only what is answered is worked out.
+    pub fn try_map<U>(self, turn: impl FnMut(T) -> Result<U, Fault>) -> Result<Page<U>, Fault> {
+        let value = self.value.into_iter().map(turn).collect::<Result<_, _>>()?;
+        Ok(Page { value, next_link: self.next_link })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,7 +35,7 @@ mod tests {
 
     fn get(uri: &str) -> Page<u32> {
         let call = Call::new(&Method::GET, &uri.parse().unwrap(), &HeaderMap::new());
-        page("https://h", &call, (0..250).collect()).unwrap()
+        page("https://h", &call, (0..1_250).collect()).unwrap()
     }
 
     #[test]
@@ -44,7 +50,7 @@ mod tests {
                 None => break,
             }
         }
-        assert_eq!(all, (0..250).collect::<Vec<_>>());
+        assert_eq!(all, (0..1_250).collect::<Vec<_>>());
     }
 
     #[test]
@@ -52,6 +58,6 @@ mod tests {
         let page = get("/list?$top=1");
         assert_eq!((page.value, page.next_link), (vec![0], None));
         assert_eq!(get("/list?$skip=18446744073709551615").value, Vec::<u32>::new());
-        assert_eq!(get("/list").value.len(), 100);
+        assert_eq!(get("/list").value.len(), 500);
     }
 }
