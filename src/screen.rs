@@ -7,6 +7,7 @@ use color_eyre::eyre::{Context as _, Result};
 use mlconsole::cli::{self, CliError, Common, Need, note};
 use mlconsole::client::{Workspace, sample};
 use mlconsole::config::{self, Config, ContextKind};
+use mlconsole::console::answer::recipe::quote;
 use mlconsole::console::app::options::Settings;
 use mlconsole::console::{self, Access, ConsoleOptions, ContextEntry};
 use mlconsole::load::{LoadReport, Stop};
@@ -32,6 +33,7 @@ pub async fn run(common: &Common) -> Result<()> {
         reload: Some(reload(common.config.clone())),
         state_file: config::default_state_dir().map(|dir| dir.join("console.json")),
         demo: false,
+        flags: flags(common),
         open: opener(place, &owned),
     };
     let outcome = console::run(options).await;
@@ -66,6 +68,13 @@ fn entry(name: &str, context: &config::Context) -> ContextEntry {
         config::Access::ReadOnly => Access::ReadOnly,
     };
     ContextEntry { name: name.to_owned(), kind: kind.to_owned(), access }
+}
+
+/// Flags by which a command reaches the workspace of this console.
+fn flags(common: &Common) -> String {
+    let folder = common.data_dir.as_ref().map(|dir| format!("--data-dir {}", quote(&dir.to_string_lossy())));
+    let context = common.context.as_ref().map(|name| format!("--context {}", quote(name)));
+    [folder, context].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn settings(config: &Config) -> Result<Settings> {
@@ -106,6 +115,7 @@ impl Demo {
             reload: Some(reload(common.config.clone())),
             state_file: None,
             demo: true,
+            flags: format!("--data-dir {}", self.folder.path().display()),
             open: Arc::new(move |_| {
                 let (folder, running, stop) = (folder.clone(), Arc::clone(&running), stop.clone());
                 Box::pin(async move { open_demo(&folder, &running, stop, AGENT, |_| {}).await.map(|(ws, _)| ws) })

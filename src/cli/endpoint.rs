@@ -46,6 +46,9 @@ pub enum EndpointCommand {
     Keys {
         /// Endpoint
         name: String,
+        /// The primary key alone, for scripts
+        #[arg(long)]
+        raw: bool,
     },
     /// Replace a key; callers that use the old one are refused from then on
     RegenerateKeys {
@@ -104,7 +107,7 @@ pub(super) async fn run(command: EndpointCommand, session: &Session) -> Result<(
         EndpointCommand::List => list(session).await,
         EndpointCommand::Delete { name } => delete(session, &name).await,
         EndpointCommand::Invoke(args) => invoke::run(args, session).await,
-        EndpointCommand::Keys { name } => keys(session, &name).await,
+        EndpointCommand::Keys { name, raw } => keys(session, &name, raw).await,
         EndpointCommand::RegenerateKeys { name, key_type } => regenerate(session, &name, key_type).await,
         EndpointCommand::Token { name } => token(session, &name).await,
     }
@@ -237,13 +240,16 @@ async fn delete(session: &Session, name: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn keys(session: &Session, name: &str) -> Result<(), CliError> {
+async fn keys(session: &Session, name: &str, raw: bool) -> Result<(), CliError> {
     if session.workspace.endpoint(name).await?.properties.auth_mode != AuthMode::Key {
         return Err(CliError::failed(format!(
             "endpoint {name} is opened by tokens, not by keys: `mlconsole endpoint token {name}` prints one"
         )));
     }
     let keys = session.workspace.keys(name).await?;
+    if raw {
+        return print(&keys.primary_key);
+    }
     if session.json() {
         return print_json(&keys);
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::LoadPlan;
+use crate::stats::histogram::bucket;
+
 use super::report::{DeploymentReport, LatencyReport, LoadProgress, LoadReport};
 
 /// An hour, in microseconds: longer counts as that.
@@ -123,6 +125,8 @@ impl Recorder {
             p50_ms: quantile(&self.latency, 0.5),
             p99_ms: quantile(&self.latency, 0.99),
             deployments: self.deployments.iter().map(|(name, of)| (name.clone(), of.statuses.values().sum())).collect(),
+            statuses: self.statuses.clone(),
+            latency: self.deployments.iter().map(|(name, of)| (name.clone(), sparse(&of.latency))).collect(),
         }
     }
 
@@ -162,6 +166,16 @@ impl Recorder {
             errors: self.errors.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
         }
     }
+}
+
+/// Buckets of `stats::histogram` that are not empty, and their counts.
+fn sparse(histogram: &Histogram<u64>) -> Vec<(u16, u32)> {
+    let mut buckets: BTreeMap<u16, u32> = BTreeMap::new();
+    for step in histogram.iter_recorded() {
+        let count = buckets.entry(bucket(step.value_iterated_to())).or_default();
+        *count = count.saturating_add(u32::try_from(step.count_at_value()).unwrap_or(u32::MAX));
+    }
+    buckets.into_iter().collect()
 }
 
 fn not_ok(statuses: &BTreeMap<u16, u64>) -> u64 {

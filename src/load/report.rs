@@ -22,6 +22,9 @@ pub struct LoadProgress {
     pub p99_ms: Option<f64>,
     /// Answers by deployment, by name.
     pub deployments: Vec<(String, u64)>,
+    pub statuses: BTreeMap<u16, u64>,
+    /// Latency since the beginning by deployment: buckets of `stats::histogram` and their counts.
+    pub latency: Vec<(String, Vec<(u16, u32)>)>,
 }
 
 /// The whole run. Times are milliseconds.

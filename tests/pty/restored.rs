@@ -124,6 +124,7 @@ fn panicking() {
         state_file: None,
         owns_workspace: false,
         demo: false,
+        flags: String::new(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(mlconsole::console::run(options)).unwrap();

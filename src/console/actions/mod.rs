@@ -2,6 +2,7 @@
 
 mod browse;
 mod endpoints;
+mod forms;
 mod global;
 /// Keys to actions.
 pub mod keymap;
@@ -16,7 +17,7 @@ use crate::console::app::model::Model;
 
 /// All rows, in the order of help and README.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [global::ROWS, browse::ROWS, endpoints::ROWS, more::ROWS, watch::ROWS].into_iter().flatten()
+    [global::ROWS, browse::ROWS, endpoints::ROWS, more::ROWS, forms::ROWS, watch::ROWS].into_iter().flatten()
 }
 
 /// The first row of an action (overlays share a few); every action has one, which a test checks.

@@ -15,6 +15,8 @@ pub struct Recipe {
     pub ca_file: Option<String>,
     /// `keys` or `token`: which command prints the credential.
     pub credential: &'static str,
+    /// Flags by which the commands reach this workspace, e.g. `--data-dir /tmp/x`; empty for the usual one.
+    pub flags: String,
 }
 
 impl Recipe {
@@ -61,9 +63,10 @@ impl Recipe {
 
     fn export(&self) -> String {
         let endpoint = quote(&self.endpoint);
+        let flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
         match self.credential {
-            "token" => format!("export ENDPOINT_KEY=\"$(mlconsole endpoint token {endpoint} --raw)\""),
-            _ => format!("export ENDPOINT_KEY=\"$(mlconsole endpoint keys {endpoint} --raw)\""),
+            "token" => format!("export ENDPOINT_KEY=\"$(mlconsole endpoint token {endpoint}{flags})\""),
+            _ => format!("export ENDPOINT_KEY=\"$(mlconsole endpoint keys {endpoint} --raw{flags})\""),
         }
     }
 }

@@ -72,8 +72,10 @@ fn a_recipe_never_holds_the_key_and_survives_the_shell() {
         body: "{\"name\": \"it's $HOME\"}".into(),
         ca_file: Some("/tmp/my ca.pem".into()),
         credential: "keys",
+        flags: "--data-dir /tmp/x".into(),
     };
     let curl = recipe.curl();
+    assert!(curl.contains("keys restaurants --raw --data-dir /tmp/x"), "{curl}");
     assert!(curl.contains("$ENDPOINT_KEY") && curl.contains("'{\"name\": \"it'\\''s $HOME\"}'"), "{curl}");
     assert!(recipe.python().contains("verify=\"/tmp/my ca.pem\""), "{}", recipe.python());
 }

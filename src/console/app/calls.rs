@@ -75,9 +75,7 @@ async fn write(w: &Workspace, call: Call, report: &Reporter) -> Result<Result<An
         Call::SetTraffic { endpoint, map, mirror, if_match } => set_traffic(w, &endpoint, map, mirror, if_match).await,
         Call::PutEndpoint(endpoint) => started(w.put_endpoint(&endpoint, None).await, report).await,
         Call::DeleteEndpoint { endpoint } => started(w.delete_endpoint(&endpoint).await, report).await,
-        Call::PutDeployment { endpoint, deployment } => {
-            started(w.put_deployment(&endpoint, &deployment).await, report).await
-        }
+        Call::PutDeployment { endpoint, deployment } => put_deployment(w, &endpoint, *deployment, report).await,
         Call::Scale { endpoint, deployment, instances } => {
             started(w.scale(&endpoint, &deployment, instances).await, report).await
         }
@@ -144,6 +142,28 @@ async fn read(w: &Workspace, call: Call, report: &Reporter) -> Result<Answer, Cl
 
 async fn started(pending: Result<Pending, ClientError>, report: &Reporter) -> Result<Answer, ClientError> {
     report.wait(pending?).await
+}
+
+/// A code folder on this machine is uploaded first.
+async fn put_deployment(
+    w: &Workspace,
+    endpoint: &str,
+    mut deployment: Deployment,
+    report: &Reporter,
+) -> Result<Answer, ClientError> {
+    if let Some(code) = &mut deployment.properties.code_configuration
+        && let Some(folder) = code.code_id.clone()
+        && !is_asset(&folder)
+    {
+        let told = &mut |sent, all| report.say(format!("upload code: {sent} of {all} bytes"));
+        code.code_id = Some(w.register_code(&PathBuf::from(&folder), told).await?);
+    }
+    started(w.put_deployment(endpoint, &deployment).await, report).await
+}
+
+/// Whether a code reference names a registered asset rather than a folder.
+fn is_asset(code: &str) -> bool {
+    code.starts_with("azureml:") || code.starts_with("/subscriptions/")
 }
 
 /// Weights and mirroring in one change, guarded by the version the draft was drawn from.

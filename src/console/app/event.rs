@@ -44,6 +44,8 @@ pub enum Event {
         tag: EditTag,
         text: Result<String, String>,
     },
+    /// The requests of earlier runs, as lines of JSON.
+    Recalled(String),
     /// The configuration was read again.
     Config(Result<super::options::Settings, String>),
     /// A file was read or written: what to tell.
@@ -135,6 +137,15 @@ pub enum Effect {
     Page(String),
     /// Write down view, sort and filters.
     Save(String),
+    /// Read a file for whom the tag names; it comes back as if it had been edited.
+    Open {
+        tag: EditTag,
+        path: String,
+    },
+    /// Read the requests of earlier runs.
+    Recall,
+    /// Add a line to the requests kept.
+    Remember(String),
     /// Write text to a file.
     Write {
         path: String,

@@ -9,6 +9,8 @@ pub mod event;
 mod exec;
 /// Actions that are in force everywhere.
 pub mod global;
+/// Files beside the state file: requests that were sent.
+mod keep;
 /// Lists: rows in order, the cursor, sort and filter.
 pub mod list;
 /// All that the screen knows.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::call::Call;
 use super::event::Effect;
 use super::nav::{Nav, Place};
-use super::options::{ContextEntry, Settings};
+use super::options::{ContextEntry, Reach, Settings};
 use super::saved::Saved;
 use super::tasks::{Tasks, Toasts};
 use crate::console::actions::{KeyConflict, Keymap, Scope};
@@ -51,6 +51,10 @@ pub struct Model {
     pub epoch: u64,
     pub owns_workspace: bool,
     pub demo: bool,
+    /// Flags by which commands reach the same workspace.
+    pub flags: String,
+    /// Where the open workspace is; `None` until it is open.
+    pub reach: Option<Reach>,
     pub keymap: Keymap,
     pub theme: Theme,
     pub nav: Nav,
@@ -98,6 +102,8 @@ impl Model {
             epoch: 1,
             owns_workspace: false,
             demo: false,
+            flags: String::new(),
+            reach: None,
             keymap,
             theme,
             nav: Nav::default(),

@@ -51,6 +51,17 @@ pub struct ContextEntry {
     pub access: Access,
 }
 
+/// Where the open workspace is; nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    pub base_url: String,
+    /// PEM bundle to trust; `None` = the system's roots.
+    pub ca_file: Option<String>,
+    pub subscription_id: String,
+    pub resource_group: String,
+    pub workspace: String,
+}
+
 /// What can change while the console runs, by reloading the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -79,4 +90,6 @@ pub struct ConsoleOptions {
     pub owns_workspace: bool,
     /// A throw-away workspace with sample traffic.
     pub demo: bool,
+    /// Flags by which commands reach the same workspace, e.g. `--data-dir /tmp/x`; empty for the usual one.
+    pub flags: String,
 }

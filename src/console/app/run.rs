@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::event::{Effect, Event, Hit, Mouse};
 use super::exec::{self, Executor};
+use super::keep;
 use super::model::Model;
-use super::options::{ConsoleOptions, Opening};
+use super::options::{ConsoleOptions, Opening, Reach};
 use super::poller::now_ms;
 use super::saved::Saved;
 use super::update::update;
@@ -50,6 +51,7 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
     model.zone = TimeZone::system();
     model.owns_workspace = options.owns_workspace;
     model.demo = options.demo;
+    model.flags.clone_from(&options.flags);
     model.now = now_ms();
     model.data.link = crate::console::data::Link::Opening { since_ms: model.now };
 
@@ -237,6 +239,15 @@ impl Program {
     fn opened(&mut self, epoch: u64, outcome: color_eyre::Result<crate::client::Workspace>) {
         let told = match outcome {
             Ok(workspace) => {
+                let connection = workspace.connection();
+                let ca_file = connection.ca_file.to_string_lossy().into_owned();
+                self.model.reach = Some(Reach {
+                    base_url: connection.base_url.clone(),
+                    ca_file: (!ca_file.is_empty()).then_some(ca_file),
+                    subscription_id: connection.subscription_id.clone(),
+                    resource_group: connection.resource_group.clone(),
+                    workspace: connection.workspace.clone(),
+                });
                 self.executor.use_workspace(workspace, epoch);
                 Ok(())
             }
@@ -268,6 +279,9 @@ impl Program {
                 };
                 return Some(Event::Config(outcome));
             }
+            Effect::Open { tag, path } => return Some(Event::Edited { tag, text: keep::open(&path) }),
+            Effect::Recall => return Some(Event::Recalled(keep::recall(self.options.state_file.as_deref()))),
+            Effect::Remember(line) => keep::remember(self.options.state_file.as_deref(), &line),
             Effect::Write { path, text } => {
                 let told = match std::fs::write(&path, text) {
                     Ok(()) => Event::Told { text: format!("written to {path}"), bad: false },

@@ -48,6 +48,10 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
                 Vec::new()
             }
         },
+        Event::Recalled(text) => {
+            model.test.recalled(&text);
+            Vec::new()
+        }
         Event::Config(outcome) => global::configured(model, outcome),
         Event::Told { text, bad } => {
             if bad {

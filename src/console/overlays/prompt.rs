@@ -32,6 +32,8 @@ pub struct State {
     /// What it could be completed to.
     pub choices: Vec<String>,
     pub cursor: usize,
+    /// Enter takes the choice under the cursor instead of what is typed.
+    pub pick: bool,
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
             input: Input::new(text.into()),
             choices: Vec::new(),
             cursor: 0,
+            pick: false,
         }
     }
 
@@ -56,7 +59,13 @@ impl State {
             input: Input::new(text.into()),
             choices: Vec::new(),
             cursor: 0,
+            pick: false,
         }
+    }
+
+    /// A choice among what a screen offers, narrowed by typing.
+    pub fn choose(tag: &'static str, title: &str, hint: &str, choices: Vec<String>) -> Self {
+        Self { choices, pick: true, ..Self::line(Purpose::Screen { tag }, title, hint, "") }
     }
 
     /// Takes the chosen completion.
@@ -109,14 +118,21 @@ pub fn typed(model: &mut Model, state: &mut State) -> Vec<Effect> {
         }
         return screens::resorted(model);
     }
-    state.choices = screens::welcome::complete(state.input.value());
     state.cursor = 0;
+    match state.purpose {
+        Purpose::Screen { tag } => state.choices = screens::suggested(model, tag, state.input.value()),
+        _ => state.choices = screens::welcome::complete(state.input.value()),
+    }
     Vec::new()
 }
 
 /// Enter.
 pub fn accepted(model: &mut Model, state: State) -> Vec<Effect> {
-    let text = state.input.value().trim().to_string();
+    let typed = state.input.value().trim();
+    let text = match state.choices.get(state.cursor) {
+        Some(choice) if state.pick => choice.clone(),
+        _ => typed.to_string(),
+    };
     match state.purpose {
         Purpose::Filter { .. } => Vec::new(),
         Purpose::ServeFile => screens::welcome::serve(model, &text),
@@ -127,7 +143,11 @@ pub fn accepted(model: &mut Model, state: State) -> Vec<Effect> {
 
 /// Esc: the filter is as it was.
 pub fn dropped(model: &mut Model, state: &State) -> Vec<Effect> {
-    let Purpose::Filter { before } = &state.purpose else { return Vec::new() };
+    let before = match &state.purpose {
+        Purpose::Filter { before } => before,
+        Purpose::Screen { tag } => return screens::dropped(model, tag),
+        Purpose::ServeFile | Purpose::ApplyYaml => return Vec::new(),
+    };
     if let Some(list) = screens::list(model) {
         list.filter = Filter::new(before);
     }

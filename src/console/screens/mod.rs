@@ -5,20 +5,22 @@
 
 pub mod activity;
 pub mod ask;
+pub mod connect;
 pub mod dashboard;
+mod draw;
 pub mod endpoint;
 /// Pictures and words several screens share.
 pub mod figures;
-mod later;
+pub mod form;
 pub mod logs;
 pub mod models;
+pub mod test;
 pub mod traffic;
 pub mod welcome;
 pub mod workspace;
 
 use crossterm::event::KeyEvent;
-use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use super::actions::{Action, Scope};
 use super::app::call::{Answer, Call, Failure, Item};
@@ -26,8 +28,9 @@ use super::app::event::{EditTag, Effect, Hit, Mouse};
 use super::app::list::List;
 use super::app::model::{Model, Subject};
 use super::app::nav::Place;
-use super::look::{Ui, chrome, layout};
-use super::overlays;
+use super::look::Ui;
+
+pub use draw::{Drawn, draw};
 
 /// What a screen does. Everything but `scopes`, `update` and `draw` has a default.
 pub trait Screen: Sync {
@@ -135,6 +138,16 @@ pub trait Screen: Sync {
         Vec::new()
     }
 
+    /// What a line typed in such a prompt could be completed to; called with every change.
+    fn suggested(&self, _: &mut Model, _tag: &str, text: &str) -> Vec<String> {
+        welcome::complete(text)
+    }
+
+    /// Such a prompt was closed without an answer.
+    fn dropped(&self, _: &mut Model, _tag: &str) -> Vec<Effect> {
+        Vec::new()
+    }
+
     /// What `y` copies: what it is called, and the text.
     fn copied(&self, _: &Model) -> Option<(String, String)> {
         None
@@ -157,10 +170,13 @@ pub struct States {
     pub activity: activity::State,
     pub models: models::State,
     pub workspace: workspace::State,
+    pub test: test::State,
+    pub connect: connect::State,
+    pub form: form::State,
 }
 
 /// All screens.
-static ALL: [&dyn Screen; 9] = [
+static ALL: [&dyn Screen; 11] = [
     &dashboard::Dashboard,
     &endpoint::EndpointScreen,
     &traffic::Traffic,
@@ -169,7 +185,9 @@ static ALL: [&dyn Screen; 9] = [
     &activity::Activity,
     &models::Models,
     &workspace::WorkspaceScreen,
-    &later::Later,
+    &test::Test,
+    &connect::Connect,
+    &form::Form,
 ];
 
 /// The screen of a place.
@@ -187,7 +205,9 @@ fn screen_of(model: &Model, place: &Place) -> &'static dyn Screen {
         Place::Activity => &activity::Activity,
         Place::Models => &models::Models,
         Place::Workspace => &workspace::WorkspaceScreen,
-        _ => &later::Later,
+        Place::Test { .. } => &test::Test,
+        Place::Connect(_) => &connect::Connect,
+        Place::EndpointForm { .. } | Place::DeploymentForm { .. } => &form::Form,
     }
 }
 
@@ -314,6 +334,16 @@ pub fn prompted(model: &mut Model, tag: &str, text: &str) -> Vec<Effect> {
     screen(model).prompted(model, tag, text)
 }
 
+/// What a line typed in such a prompt could be completed to.
+pub fn suggested(model: &mut Model, tag: &str, text: &str) -> Vec<String> {
+    screen(model).suggested(model, tag, text)
+}
+
+/// Such a prompt was closed without an answer.
+pub fn dropped(model: &mut Model, tag: &str) -> Vec<Effect> {
+    screen(model).dropped(model, tag)
+}
+
 /// What `y` copies.
 pub fn copied(model: &Model) -> Option<(String, String)> {
     screen(model).copied(model)
@@ -322,47 +352,4 @@ pub fn copied(model: &Model) -> Option<(String, String)> {
 /// What the selection is about.
 pub fn subject(model: &Model) -> Subject {
     screen(model).subject(model)
-}
-
-/// What drawing leaves behind beside the picture.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Drawn {
-    pub hits: Vec<(Rect, Hit)>,
-    pub cursor: Option<Position>,
-}
-
-impl Drawn {
-    /// What lies at a place, the uppermost first.
-    pub fn at(&self, x: u16, y: u16) -> Option<(Rect, &Hit)> {
-        self.hits.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(area, hit)| (*area, hit))
-    }
-}
-
-/// Draws everything.
-pub fn draw(model: &Model, buf: &mut Buffer) -> Drawn {
-    let area = buf.area;
-    let mut ui = Ui::new(buf, &model.theme);
-    ui.paint(area, model.theme.ground);
-    if area.width < layout::LEAST.0 || area.height < layout::LEAST.1 {
-        let text =
-            format!("mlconsole needs {}x{}; this is {}x{}", layout::LEAST.0, layout::LEAST.1, area.width, area.height);
-        ui.text(area.x, area.y + area.height / 2, area.width, &text, model.theme.text);
-        return Drawn { hits: ui.hits, cursor: None };
-    }
-    chrome::title(model, &mut ui, area);
-    let body = chrome::banner(model, &mut ui, layout::body(area));
-    screen(model).draw(model, &mut ui, body);
-    if model.data.link.is_stale(model.now) || model.frozen.is_some() {
-        ui.fade(body);
-    }
-    if !model.overlays.is_empty() {
-        ui.cursor = None;
-        ui.hit(area, Hit::Floor);
-    }
-    for overlay in &model.overlays {
-        overlays::draw(model, overlay, &mut ui, area);
-    }
-    chrome::toasts(model, &mut ui, area);
-    chrome::footer(model, &mut ui, area);
-    Drawn { hits: ui.hits, cursor: ui.cursor }
 }

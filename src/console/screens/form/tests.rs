@@ -1,0 +1,144 @@
+//! Forms as their user would use them, event by event.
+
+use crossterm::event::KeyModifiers;
+
+use super::*;
+use crate::console::app::event::{Event, Feed};
+use crate::console::app::options::{Access, ContextEntry, Settings};
+use crate::console::app::saved::Saved;
+use crate::console::app::update::update;
+use crate::resources::ModelVersion;
+
+fn opened(access: Access, place: Place) -> Model {
+    let context = ContextEntry { name: "local".into(), kind: "local workspace".into(), access };
+    let mut model = Model::new(Settings::default(), context, Saved::default()).unwrap();
+    model.now = 1_795_349_200_000;
+    model.size = (140, 40);
+    let epoch = model.epoch;
+    let endpoint = Endpoint { name: "restaurants".into(), ..Endpoint::default() };
+    let blue = Deployment { name: "blue".into(), ..Deployment::default() };
+    for feed in [
+        Feed::Connected,
+        Feed::Endpoints(vec![endpoint]),
+        Feed::Deployments { endpoint: "restaurants".into(), deployments: vec![blue] },
+    ] {
+        update(&mut model, Event::Feed(epoch, feed));
+    }
+    model.open(place);
+    model
+}
+
+fn press(model: &mut Model, code: KeyCode) -> Vec<Effect> {
+    update(model, Event::Key(KeyEvent::from(code)))
+}
+
+fn submit(model: &mut Model) -> Vec<Effect> {
+    update(model, Event::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL)))
+}
+
+fn write(model: &mut Model, text: &str) {
+    for c in text.chars() {
+        assert_eq!(press(model, KeyCode::Char(c)), [], "{c} only writes");
+    }
+}
+
+fn calls(effects: &[Effect]) -> Vec<Call> {
+    let call = |effect: &Effect| match effect {
+        Effect::Call { call, .. } => Some((**call).clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(call).collect()
+}
+
+#[test]
+fn an_endpoint_is_typed_checked_and_asked_for() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: None });
+    assert!(model.form.complaint(0).is_none(), "nothing is complained about before anything is typed");
+    write(&mut model, "q:?");
+    assert!(model.form.complaint(0).is_some_and(|why| why.contains("cannot be used")));
+    assert_eq!(calls(&submit(&mut model)), []);
+    (0..3).for_each(|_| drop(press(&mut model, KeyCode::Backspace)));
+    write(&mut model, "fraud-check");
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Right);
+    assert!(model.form.yaml.contains("name: fraud-check") && model.form.yaml.contains("auth_mode: aml_token"));
+    assert_eq!(model.form.command, "mlconsole endpoint create -f fraud-check.yml");
+    let effects = submit(&mut model);
+    let [Call::PutEndpoint(endpoint)] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(endpoint.name, "fraud-check");
+    let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
+    update(&mut model, Event::Reply { epoch, task, call, outcome: Ok(Answer::Done) });
+    assert_eq!(*model.nav.here(), Place::Endpoint("fraud-check".into()));
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: None });
+    write(&mut model, "restaurants");
+    assert!(model.form.complaint(0).is_some_and(|why| why.contains("already")));
+}
+
+#[test]
+fn a_deployment_takes_a_registered_model_and_the_free_colour() {
+    let place = Place::DeploymentForm { endpoint: "restaurants".into(), name: None, model: None };
+    let mut model = opened(Access::Open, place);
+    assert_eq!(model.form.value("name"), "green");
+    let version =
+        ModelVersion { name: "2".into(), id: "/w/models/recommender/versions/2".into(), ..ModelVersion::default() };
+    choose::versions(&mut model, "recommender", &[version]);
+    assert_eq!(model.form.value("model"), "recommender:2");
+    model.form.go_to(2);
+    assert_eq!(press(&mut model, KeyCode::Enter), []);
+    for c in "8 vcpu".chars() {
+        press(&mut model, KeyCode::Char(c));
+    }
+    press(&mut model, KeyCode::Enter);
+    assert!(crate::resources::instance_type::lookup(model.form.value("size")).is_some_and(|size| size.vcpus % 10 == 8));
+    let effects = submit(&mut model);
+    let [Call::PutDeployment { endpoint, deployment }] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((endpoint.as_str(), deployment.name.as_str()), ("restaurants", "green"));
+    assert_eq!(deployment.properties.model.as_deref(), Some("/w/models/recommender/versions/2"));
+    assert!(model.form.yaml.contains("model: azureml:recommender:2"), "{}", model.form.yaml);
+    let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
+    let failure = Failure { code: "Failed".into(), message: "the model cannot be loaded".into(), changed: false };
+    let effects = update(&mut model, Event::Reply { epoch, task, call, outcome: Err(failure) });
+    assert!(calls(&effects).iter().any(|call| matches!(call, Call::FollowLogs { .. })), "its log is asked for");
+    assert_eq!(model.form.failure.as_deref(), Some("the model cannot be loaded"));
+    assert_eq!(model.form.value("name"), "green", "nothing typed is lost");
+}
+
+#[test]
+fn esc_asks_when_something_was_typed() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: None });
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(*model.nav.here(), Place::Dashboard, "an untouched form just closes");
+    model.open(Place::EndpointForm { name: None });
+    write(&mut model, "abc");
+    press(&mut model, KeyCode::Esc);
+    assert_eq!(model.overlays.len(), 1);
+    press(&mut model, KeyCode::Enter);
+    assert_eq!((model.form.value("name"), model.overlays.len()), ("abc", 0), "cancel has the focus");
+    press(&mut model, KeyCode::Esc);
+    press(&mut model, KeyCode::Char('y'));
+    assert_eq!(*model.nav.here(), Place::Dashboard);
+}
+
+#[test]
+fn a_read_only_context_refuses() {
+    let mut model = opened(Access::ReadOnly, Place::EndpointForm { name: None });
+    write(&mut model, "fraud-check");
+    assert_eq!(submit(&mut model), []);
+    assert!(model.toasts.0.iter().any(|toast| toast.text.contains("read-only")));
+}
+
+#[test]
+fn pairs_leave_an_empty_line_behind_them() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: None });
+    let tag = model.form.fields.iter().position(|field| field.id == "tag").unwrap();
+    model.form.go_to(tag);
+    write(&mut model, "team=food");
+    let tags = model.form.fields.iter().filter(|field| field.id == "tag").count();
+    assert_eq!(tags, 2);
+    let Some(Built::Endpoint(endpoint)) = &model.form.built else { panic!() };
+    assert_eq!(endpoint.tags.get("team").map(String::as_str), Some("food"));
+}
