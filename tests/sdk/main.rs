@@ -25,6 +25,17 @@ fn the_documented_code_creates_an_endpoint() {
 }
 
 #[test]
+fn the_code_in_the_readme_works_as_printed() {
+    let readme = include_str!("../../README.md");
+    let code = readme.split_once("<<'PY'\n").and_then(|(_, rest)| rest.split_once("\nPY\n"));
+    let (code, _) = code.expect("the README has a Python session");
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let script = folder.path().join("readme.py");
+    std::fs::write(&script, code).expect("the script is written");
+    story(&script.to_string_lossy());
+}
+
+#[test]
 fn models_are_registered_listed_archived_and_downloaded() {
     story("models.py");
 }
