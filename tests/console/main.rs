@@ -3,6 +3,7 @@
 mod actions;
 mod dump;
 mod fixture;
+mod habits;
 mod hostile;
 mod pictures;
 mod traffic;

@@ -116,3 +116,26 @@ pub async fn keep(path: PathBuf, mut texts: tokio::sync::watch::Receiver<String>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writes_are_refused_in_a_read_only_context_whatever_the_screen_thought() {
+        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        let mut executor = Executor::new(events, Access::ReadOnly);
+        executor.call(1, 7, Call::DeleteEndpoint { endpoint: "restaurants".into() });
+        let Some(Event::Reply { task: 7, outcome: Err(failure), .. }) = inbox.recv().await else {
+            panic!("no refusal")
+        };
+        assert_eq!(failure.code, "ReadOnly");
+    }
+
+    #[tokio::test]
+    async fn a_call_before_the_workspace_is_open_is_answered() {
+        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        Executor::new(events, Access::Open).call(1, 1, Call::Models);
+        assert!(matches!(inbox.recv().await, Some(Event::Reply { outcome: Err(failure), .. }) if failure.code == "NotOpen"));
+    }
+}

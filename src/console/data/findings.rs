@@ -116,12 +116,12 @@ fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView) -> Vec<To
         let share = counts.errors() as f64 * 100.0 / total as f64;
         let severity = if share >= 10.0 { Severity::Critical } else { Severity::Warning };
         let kinds = [
-            (counts.model_error, "the model failed"),
+            (counts.model_error, "by the model"),
             (counts.timeout, "over the time limit"),
             (counts.server_error, "server errors"),
         ];
         let kinds: Vec<String> =
-            kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what} {}", numbers::count(*n))).collect();
+            kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", numbers::count(*n))).collect();
         let text =
             format!("{} % of {} requests failed: {}", numbers::figure(share), numbers::count(total), kinds.join(", "));
         told.push((severity, text, "logs", logs()));

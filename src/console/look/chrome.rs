@@ -25,7 +25,7 @@ pub fn title(model: &Model, ui: &mut Ui, area: Rect) {
     let mut x = ui.text(x + 2, y, 24, context, theme.text);
     x = ui.text(x, y, 3, " · ", theme.dim);
     x = ui.text(x, y, 12, model.context.access.word(), access);
-    if area.width >= 120 {
+    if area.width >= 140 {
         x = tabs(model, ui, x + 4, y);
     }
     let right = state(model, ui, area.right().saturating_sub(1), y);
@@ -139,9 +139,9 @@ pub fn banner(model: &Model, ui: &mut Ui, body: Rect) -> Rect {
             let left = ((retry_at - model.now + 999) / 1_000).max(0);
             let shown = last_ms.map_or_else(String::new, |at| {
                 let age = numbers::span_ms(model.now - at);
-                format!("; what you see is of {} ({age} old)", model.clock(at, true))
+                format!("; shown: {} ({age} old)", model.clock(at, true))
             });
-            (format!(" no answer: {reason}{shown}; next try in {left} s, {refresh} tries now"), theme.bad)
+            (format!(" no answer; next try in {left} s, {refresh} tries now{shown}; {reason}"), theme.bad)
         }
         Link::Failed { reason } => (format!(" cannot open {}: {reason}", model.context.name), theme.bad),
         _ => match &model.frozen {

@@ -37,7 +37,7 @@ pub fn draw(model: &Model, buf: &mut Buffer) -> Drawn {
     chrome::title(model, &mut ui, area);
     let body = chrome::banner(model, &mut ui, layout::body(area));
     screen(model).draw(model, &mut ui, body);
-    if model.data.link.is_stale(model.now) || model.frozen.is_some() {
+    if model.data.link.is_stale(model.now) && model.frozen.is_none() {
         ui.fade(body);
     }
     if !model.overlays.is_empty() {

@@ -113,7 +113,7 @@ impl Screen for Welcome {
 
     fn draw(&self, model: &Model, ui: &mut Ui, area: Rect) {
         let theme = &model.theme;
-        let place = layout::middle(area, 66, 15);
+        let place = layout::middle(area, 72, 15);
         let (x, mut y) = (place.x, place.y);
         ui.text(x, y, 66, "Nothing is served here yet.", theme.strong);
         y += 1;
@@ -128,7 +128,7 @@ impl Screen for Welcome {
             let row = crate::console::actions::row(action);
             ui.text(x, y, 4, &model.keymap.first(row), theme.key);
             ui.text(x + 5, y, 60, row.title, theme.strong);
-            ui.text(x + 5, y + 1, 61, what, theme.dim);
+            ui.text(x + 5, y + 1, 67, what, theme.dim);
             y += 3;
         }
         if let Some(task) = model.tasks.running().last() {

@@ -155,7 +155,10 @@ impl Chart<'_> {
             let half = format!("-{}", numbers::span_ms(i64::from(self.window) * 500).replace(".0 s", " s"));
             ui.text(plot.x + plot.width / 2 - 3, y, 12, &half, theme.dim);
         }
-        ui.right(plot.right(), y, plot.width / 2, &self.end, theme.dim);
+        // The reading cursor's label has the place when it is near.
+        if self.cursor.is_none_or(|ago| ago > self.window / 4) {
+            ui.right(plot.right(), y, plot.width / 2, &self.end, theme.dim);
+        }
     }
 
     fn reading(&self, ui: &mut Ui, plot: Rect) {

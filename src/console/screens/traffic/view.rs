@@ -43,7 +43,16 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     // the place below does not move while the words change
     let height = if area.height >= 30 { 6 } else { 5 };
     let (middle, rest) = layout::split_top(rest, height);
-    ui.section(middle, "If you apply", "", false);
+    let row = crate::console::actions::rows().find(|row| row.id == "traffic.apply");
+    let hint = row.map_or_else(String::new, |row| {
+        let key = model.keymap.first(row);
+        match crate::console::actions::refusal(model, row) {
+            None if draft.is_changed() => format!("{key} applies, Esc drops the draft"),
+            Some(reason) if draft.is_changed() => reason,
+            _ => String::new(),
+        }
+    });
+    ui.section(middle, "If you apply", &hint, false);
     for (y, (text, warn)) in (middle.y + 1..middle.bottom()).zip(&lines) {
         let style = if *warn { model.theme.warn } else { model.theme.text };
         ui.text(middle.x + 3, y, width, text, style);
