@@ -40,6 +40,11 @@ impl Place {
                 );
             }
             place.data_dir = Some(std::path::absolute(dir).wrap_err("the data folder's path cannot be used")?);
+        } else if let Some(dir) = std::env::var_os("MLCONSOLE_DATA_DIR").filter(|dir| !dir.is_empty())
+            && place.name == mlconsole::config::LOCAL
+        {
+            // Weaker than a flag: it does not pull a context that was named elsewhere to this machine.
+            place.data_dir = Some(std::path::absolute(dir).wrap_err("the data folder's path cannot be used")?);
         }
         Ok(place)
     }

@@ -36,8 +36,8 @@ pub struct Common {
     /// Workspace to work on, by its name in the configuration; `local` is the local one
     #[arg(long, global = true, value_name = "NAME", env = "MLCONSOLE_CONTEXT")]
     pub context: Option<String>,
-    /// Folder of the local workspace
-    #[arg(long, global = true, value_name = "DIR", env = "MLCONSOLE_DATA_DIR")]
+    /// Folder of the local workspace [env: MLCONSOLE_DATA_DIR=, for the context `local`]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE", env = "MLCONSOLE_CONFIG")]

@@ -114,7 +114,7 @@ impl View {
         let phases: &[Phase] = operation.properties.as_ref().map_or(&[], |details| &details.phases);
         let ended: Vec<&Phase> = phases.iter().filter(|phase| phase.ended_ms > 0).collect();
         for phase in ended.iter().skip(self.written) {
-            let seconds = (phase.ended_ms - phase.started_ms).max(0) as f64 / 1000.0;
+            let seconds = phase.ended_ms.saturating_sub(phase.started_ms).max(0) as f64 / 1000.0;
             let remark = phase.note.as_deref().map(|text| format!("  {}", one_line(text))).unwrap_or_default();
             self.clear();
             note(&format!("  {}  {seconds:.1} s{remark}", one_line(&phase.name)));

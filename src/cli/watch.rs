@@ -59,7 +59,7 @@ fn table(frame: &LiveFrame, before: &mut Before) -> String {
             let key = (endpoint.name.clone(), deployment.name.clone());
             let last = before.insert(key, (frame.at_ms, deployment.totals));
             let rate = last.and_then(|(at, counts)| {
-                let seconds = (frame.at_ms - at) as f64 / 1000.0;
+                let seconds = frame.at_ms.saturating_sub(at) as f64 / 1000.0;
                 let more = deployment.totals.total().checked_sub(counts.total())?;
                 (seconds > 0.0).then(|| more as f64 / seconds)
             });

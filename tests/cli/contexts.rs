@@ -47,7 +47,7 @@ fn contexts_are_listed_chosen_and_shown() {
     let unknown = run(&["context", "use", "prodution"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("production"), "{}", unknown.err);
-    let mixed = run(&["--context", "production", "endpoint", "list"]);
+    let mixed = run(&["--context", "production", "--data-dir", "anywhere", "endpoint", "list"]);
     assert_eq!(mixed.code, 2, "a data folder and Azure do not go together: {mixed:?}");
 }
 
@@ -71,4 +71,19 @@ fn what_may_not_be_changed_is_not() {
     assert_eq!(asked.code, 2);
     assert!(asked.err.contains("--yes"), "{}", asked.err);
     run("careful", &[&create[..], &["--yes"]].concat()).ok();
+    let impossible = config.join("below-a-file");
+    let own = ["--data-dir", impossible.to_str().unwrap(), "endpoint", "list"];
+    assert_eq!(run("look", &own).code, 1, "a flag wins over the context's own folder");
+}
+
+#[test]
+fn the_folder_of_a_named_context_is_its_own() {
+    let home = Home::new();
+    std::fs::write(home.path("config.toml"), "[contexts.lab]\nkind = \"local\"\ndata_dir = \"lab\"\n").unwrap();
+    let config = home.path("config.toml");
+    let file = sample("endpoint.yml");
+    // MLCONSOLE_DATA_DIR is set, to another folder: it stands for the context `local` alone.
+    home.run(&["--config", config.to_str().unwrap(), "--context", "lab", "endpoint", "create", "-f", &file]).ok();
+    assert!(home.path("lab").join("workspace.db").exists());
+    assert!(!home.path("data").exists());
 }
