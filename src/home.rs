@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result, eyre};
 use mlconsole::cli::{CliError, Common, Need, ServeArgs, note};
-use mlconsole::client::{self, Workspace};
+use mlconsole::client::{self, ErrorKind, Workspace};
 use mlconsole::config::{Access, Config, Context, ContextKind, Split};
 use mlconsole::resources::Connection;
 use mlconsole::server::{self, Options, Running, StartError};
@@ -104,15 +104,26 @@ impl Place {
 
     /// Connects, starting a local workspace here when none runs.
     pub async fn open(&self, agent: &str, need: Need) -> Result<Home> {
-        let (connection, own) = match (&self.context.kind, &self.data_dir) {
+        let connect = |connection: &Connection| Workspace::connect(connection, agent).map_err(CliError::from);
+        let data_dir = match (&self.context.kind, &self.data_dir) {
             (ContextKind::Azure { subscription_id, resource_group, workspace, cloud }, _) => {
                 let azure = client::azure(subscription_id, resource_group, workspace, cloud);
-                (azure.map_err(CliError::from)?, None)
+                return Ok(Home { workspace: connect(&azure.map_err(CliError::from)?)?, own: None });
             }
-            (_, Some(data_dir)) => self.find_or_start(data_dir, need).await?,
+            (_, Some(data_dir)) => data_dir,
             (_, None) => return Err(eyre!("the context {} has no data folder", self.name)),
         };
-        Ok(Home { workspace: Workspace::connect(&connection, agent).map_err(CliError::from)?, own })
+        // A workspace that another command started ends with that command, maybe at this moment: look again then.
+        for _ in 0..4 {
+            let (connection, own) = self.find_or_start(data_dir, need).await?;
+            let workspace = connect(&connection)?;
+            match workspace.check().await {
+                Err(error) if error.kind == ErrorKind::Unreachable && own.is_none() => {}
+                _ => return Ok(Home { workspace, own }),
+            }
+        }
+        let next = "start one to stay with `mlconsole serve`";
+        Err(CliError::failed(format!("the workspace in {} comes and goes: {next}", data_dir.display())).into())
     }
 
     async fn find_or_start(&self, data_dir: &Path, need: Need) -> Result<(Connection, Option<Running>)> {

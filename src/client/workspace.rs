@@ -84,6 +84,14 @@ impl Workspace {
         self.inner.connection.pid != 0
     }
 
+    /// Whether the workspace answers, and accepts this client's token.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn check(&self) -> Result<(), ClientError> {
+        self.location().await.map(|_| ())
+    }
+
     /// The workspace's region, which goes with every resource that is written.
     pub(super) async fn location(&self) -> Result<String, ClientError> {
         let fetch = async {

@@ -123,7 +123,10 @@ fn findings_are_ranked_and_say_what_callers_get() {
     assert_eq!((worst.endpoint.as_str(), worst.deployment.as_deref()), ("restaurants", Some("blue")));
     assert_eq!(worst.text, "has no ready instance: its 90 % of callers get 503");
     let texts: Vec<&str> = model.data.findings.iter().map(|finding| finding.text.as_str()).collect();
-    assert!(texts.iter().any(|text| text.contains("were refused (429): all 4 slots busy; needs ≥ 2 instances")), "{texts:?}");
+    assert!(
+        texts.iter().any(|text| text.contains("were refused (429): all 4 slots busy; needs ≥ 2 instances")),
+        "{texts:?}"
+    );
     assert!(texts.contains(&"traffic sums to 0: callers get 404 until a weight is set"), "{texts:?}");
     assert!(texts.iter().any(|text| text.starts_with("p99 ") && text.contains("× blue's")), "{texts:?}");
 }
@@ -214,7 +217,10 @@ fn a_click_does_not_fall_through_what_floats() {
     let mut buf = Buffer::empty(Rect::new(0, 0, 140, 40));
     let drawn = screens::draw(&model, &mut buf);
     for (x, y) in [(2, 3), (70, 20), (139, 1)] {
-        assert!(!matches!(drawn.at(x, y), Some((_, Hit::Row { .. } | Hit::Column { .. } | Hit::Chart { .. }))), "{x} {y}");
+        assert!(
+            !matches!(drawn.at(x, y), Some((_, Hit::Row { .. } | Hit::Column { .. } | Hit::Chart { .. }))),
+            "{x} {y}"
+        );
     }
 }
 

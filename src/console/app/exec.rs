@@ -136,6 +136,8 @@ mod tests {
     async fn a_call_before_the_workspace_is_open_is_answered() {
         let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
         Executor::new(events, Access::Open).call(1, 1, Call::Models);
-        assert!(matches!(inbox.recv().await, Some(Event::Reply { outcome: Err(failure), .. }) if failure.code == "NotOpen"));
+        assert!(
+            matches!(inbox.recv().await, Some(Event::Reply { outcome: Err(failure), .. }) if failure.code == "NotOpen")
+        );
     }
 }
