@@ -28,6 +28,9 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
     let mut models = Vec::with_capacity(found.len());
     for Found { name, version, file } in &found {
         log(&format!("loading {} as model '{name}', version {version}", shown(file, source)));
+        if file.ancestors().nth(2).is_some_and(|folder| servable_config(folder, dialect)) {
+            log("config.pbtxt is not read: names, types and shapes are those of the model file");
+        }
         let model = OnnxModel::load(file, log)?;
         let list = |specs: Vec<String>| specs.join(", ");
         log(&format!(
@@ -45,6 +48,10 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
     }
     let servable = Arc::try_unwrap(servable).map_err(|_| LoadError::new("an instance outlived its trial run"))?;
     Ok(Arc::new(OnnxServable { sample: chosen, ..servable }))
+}
+
+fn servable_config(folder: &Path, dialect: Option<Dialect>) -> bool {
+    dialect.is_none() && folder.join("config.pbtxt").is_file()
 }
 
 fn shown(file: &Path, source: &ModelSource) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::cast::wire_cast;
 use tract_onnx::tract_hir::internal::*;
 
 /// Element type and shape of a tensor, as far as known.
@@ -96,7 +97,8 @@ impl Expansion for MlOp {
         solver.given_all(datums, move |solver, datums| {
             let shapes: Vec<_> = inputs.iter().map(|i| &i.shape).collect();
             solver.given_all(shapes, move |solver, shapes| {
-                let facts: TVec<Fact> = datums.iter().copied().zip(shapes).collect();
+                let plain = |datum: &DatumType| if *datum == TDim::datum_type() { i64::datum_type() } else { *datum };
+                let facts: TVec<Fact> = datums.iter().map(plain).zip(shapes).collect();
                 let found = self.select(self.kernel.facts(&facts)?);
                 for (output, (datum, shape)) in outputs.iter().zip(found) {
                     solver.equals(&output.datum_type, datum)?;
@@ -108,7 +110,14 @@ impl Expansion for MlOp {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.clone(), inputs)
+        let mut wires: TVec<OutletId> = inputs.into();
+        for (index, wire) in wires.iter_mut().enumerate() {
+            // Sizes are computed in a type of their own, which may still hold symbols: here they become numbers.
+            if model.outlet_fact(*wire)?.datum_type == TDim::datum_type() {
+                *wire = wire_cast(format!("{prefix}.sizes_{index}"), model, &[*wire], i64::datum_type())?[0];
+            }
+        }
+        model.wire_node(prefix, self.clone(), &wires)
     }
 }
 

@@ -107,4 +107,5 @@ fn is_symbol(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with("unk__")
+        && !matches!(name, "None" | "unknown")
 }

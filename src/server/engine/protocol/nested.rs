@@ -30,12 +30,27 @@ impl<T: Element> Flat<T> {
         Self { values: Vec::new(), shape: Vec::new(), rank: None, missing }
     }
 
+    #[inline]
     fn leaf(&mut self, depth: usize, value: Result<T, String>) -> Result<(), String> {
-        if *self.rank.get_or_insert(depth) != depth || self.shape.len() > depth {
+        if self.rank != Some(depth) {
+            self.first_leaf(depth)?;
+        }
+        match value {
+            Ok(value) => {
+                self.values.push(value);
+                Ok(())
+            }
+            Err(why) => Err(format!("{why} (value {})", self.values.len())),
+        }
+    }
+
+    /// The depth of the first value is that of all.
+    #[cold]
+    fn first_leaf(&mut self, depth: usize) -> Result<(), String> {
+        if self.rank.is_some() || self.shape.len() > depth {
             return Err(format!("ragged: value {} stands where a list is expected", self.values.len()));
         }
-        let value = value.map_err(|why| format!("{why} (value {})", self.values.len()))?;
-        self.values.push(value);
+        self.rank = Some(depth);
         Ok(())
     }
 
