@@ -182,8 +182,11 @@ fn bare(folder: &std::path::Path, name: &str, shape: &[usize]) -> impl FnMut() +
     }
 }
 
+/// What is timed, under its name.
+type Case = (&'static str, Box<dyn FnMut()>);
+
 /// Best time of one call over several rounds in turn, in microseconds.
-fn timed(cases: &mut [(&str, Box<dyn FnMut()>)]) -> Vec<f64> {
+fn timed(cases: &mut [Case]) -> Vec<f64> {
     let mut best = vec![f64::MAX; cases.len()];
     for _ in 0..7 {
         for (index, (_, case)) in cases.iter_mut().enumerate() {
@@ -209,7 +212,7 @@ fn main() {
     let small = || served(folder, "mlp", &mlp());
     let big = || served(folder, "image", &image());
     let trees = || served(folder, "forest", &forest());
-    let mut cases: Vec<(&str, Box<dyn FnMut()>)> = vec![
+    let mut cases: Vec<Case> = vec![
         ("MLP 4-16-3, JSON", asking(small(), score(&[1, 4]))),
         ("MLP 4-16-3, binary", asking(small(), infer(&[1, 4]))),
         ("MLP 4-16-3, tract alone", Box::new(bare(folder, "mlp", &[1, 4]))),
