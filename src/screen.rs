@@ -153,7 +153,7 @@ async fn open_demo(
     running.lock().await.push(started);
     progress(&format!("a throw-away workspace on {}; everything goes with it", connection.base_url));
     let workspace = Workspace::connect(&connection, agent)?;
-    sample::install(&workspace, &mut |step| progress(step)).await?;
+    sample::install_all(&workspace, &mut |step| progress(step)).await?;
     let traffic = tokio::spawn(cli::demo_load(workspace.clone(), stop));
     Ok((workspace, traffic))
 }

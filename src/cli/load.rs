@@ -120,18 +120,23 @@ async fn plan(workspace: &Workspace, endpoint: &str, path: &str, bodies: Vec<Byt
     })
 }
 
-/// The gentle traffic of the demo: it swells and ebbs like a day of two minutes, until `stop`.
+/// The gentle traffic of the demo: it swells and ebbs like a day of two minutes, with a trickle beside it, until `stop`.
 ///
 /// # Errors
-/// When the endpoint's address or credential cannot be had.
+/// When an endpoint's address or credential cannot be had.
 pub async fn demo_load(workspace: Workspace, stop: Stop) -> Result<LoadReport, ClientError> {
     use crate::client::sample;
-    let bodies = sample::requests().into_iter().map(|(_, body)| body).collect();
-    let mut plan = plan(&workspace, sample::ENDPOINT, "/score", bodies).await?;
-    plan.pace = Pace::Rhythm(std::sync::Arc::new(demo_rate));
-    plan.connections = 16;
-    plan.timeout = Duration::from_secs(10);
-    load::run(plan, stop, |_| {}).await.map_err(ClientError::local)
+    let only = |named: Vec<(String, Bytes)>| named.into_iter().map(|(_, body)| body).collect();
+    let mut day = plan(&workspace, sample::ENDPOINT, "/score", only(sample::requests())).await?;
+    day.pace = Pace::Rhythm(std::sync::Arc::new(demo_rate));
+    let mut trickle = plan(&workspace, sample::REVIEWS, "/score", only(sample::review_requests())).await?;
+    trickle.pace = Pace::Poisson(4.0);
+    for plan in [&mut day, &mut trickle] {
+        plan.connections = 16;
+        plan.timeout = Duration::from_secs(10);
+    }
+    let (day, trickle) = tokio::join!(load::run(day, stop.clone(), |_| {}), load::run(trickle, stop, |_| {}));
+    trickle.and(day).map_err(ClientError::local)
 }
 
 /// Requests a second, `at` seconds after the start: lunch and dinner.
