@@ -149,7 +149,9 @@ impl Traffic {
         }
         let known = state.draft.as_ref().is_some_and(|draft| draft.is_of(view));
         let busy = state.draft.as_ref().is_some_and(Draft::is_changed);
-        if view.resource.is_some() && !view.deployments.is_empty() && !known && !(keep && busy) {
+        let fresh = view.resource.is_some() && !view.deployments.is_empty();
+        let kept = known || (keep && busy);
+        if fresh && !kept {
             state.draft = Some(Draft::new(view));
         } else if let Some(draft) = &mut state.draft {
             draft.observe(view);
@@ -203,10 +205,10 @@ impl Screen for Traffic {
     fn key(&self, model: &mut Model, key: crossterm::event::KeyEvent) -> Vec<Effect> {
         use crossterm::event::KeyCode;
         match key.code {
-            KeyCode::Char(c) if self.typing(model) && (c.is_ascii_digit() || c == '.') => {
-                if model.traffic.typed.len() < 6 {
-                    model.traffic.typed.push(c);
-                }
+            KeyCode::Char(c)
+                if self.typing(model) && (c.is_ascii_digit() || c == '.') && model.traffic.typed.len() < 6 =>
+            {
+                model.traffic.typed.push(c);
             }
             KeyCode::Backspace => {
                 model.traffic.typed.pop();

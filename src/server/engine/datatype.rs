@@ -343,8 +343,8 @@ mod tests {
     #[test]
     fn integers_refuse_fractions_and_what_does_not_fit() {
         assert_eq!(i32::from_float(7.0), Ok(7));
-        assert_eq!(i64::from_float(-9.223372036854775808e18), Ok(i64::MIN));
-        assert!(i64::from_float(9.223372036854775808e18).is_err());
+        assert_eq!(i64::from_float(-9.223_372_036_854_776e18), Ok(i64::MIN));
+        assert!(i64::from_float(9.223_372_036_854_776e18).is_err());
         assert_eq!(u8::from_float(255.0), Ok(255));
         assert!(u8::from_float(256.0).unwrap_err().contains("does not fit UINT8"));
         assert!(i8::from_signed(-129).is_err());

@@ -27,8 +27,7 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
 
     let (part, rest) = layout::split_top(area, 1 + addresses + air);
     ui.section(part, "Address", "", false);
-    let mut y = part.y + 1;
-    for (index, item) in all.iter().enumerate().take(usize::from(addresses)) {
+    for (y, (index, item)) in (part.y + 1..).zip(all.iter().enumerate().take(usize::from(addresses))) {
         let text = recipes::text(model, *item).map(|(_, text)| text).unwrap_or_default();
         let (text, style) = if text.is_empty() {
             ("none yet: the endpoint is still being made".to_string(), theme.dim)
@@ -36,7 +35,6 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
             (text, theme.text)
         };
         line(model, ui, Rect { y, height: 1, ..part }, index, *item, &text, style);
-        y += 1;
     }
 
     let mode = endpoint.properties.auth_mode;

@@ -206,7 +206,7 @@ pub fn build(base: Option<&Deployment>, fields: &mut [Field], models: &Known, en
     }
     let properties = &mut deployment.properties;
     properties.code_configuration =
-        (code.is_some() || !script.is_empty()).then(|| CodeConfiguration { code_id: code, scoring_script: script });
+        (code.is_some() || !script.is_empty()).then_some(CodeConfiguration { code_id: code, scoring_script: script });
     properties.request_settings = (requests != RequestSettings::default() || base.is_some()).then_some(requests);
     properties.liveness_probe = (live != Probe::default() || base.is_some()).then_some(live);
     properties.readiness_probe = (ready != Probe::default() || base.is_some()).then_some(ready);

@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(n: u64) -> LogLine {
-        let level = if n % 10 == 0 { "error" } else { "info" };
+        let level = if n.is_multiple_of(10) { "error" } else { "info" };
         let text = format!("POST /score 200 line {n}");
         LogLine {
             seq: n,
@@ -230,7 +230,7 @@ mod tests {
                     1 => at = buffer.moved(at, -(n as i64), 20),
                     2 => at = buffer.moved(at, n as i64, 20),
                     _ => {
-                        let level = if n % 2 == 0 { Level::Error } else { Level::Debug };
+                        let level = if n.is_multiple_of(2) { Level::Error } else { Level::Debug };
                         buffer.narrow(level, None, &Filter::default());
                         at = at.and_then(|at| buffer.nearest(at));
                     }

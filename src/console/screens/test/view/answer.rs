@@ -308,7 +308,7 @@ fn signed(value: f64) -> String {
     let size = value.abs();
     let text = match size {
         _ if value.fract() == 0.0 && size < 1e6 => format!("{size}"),
-        _ if size >= 1e6 || size < 1e-4 => format!("{size:.2e}"),
+        _ if !(1e-4..1e6).contains(&size) => format!("{size:.2e}"),
         _ if size < 1.0 => format!("{size:.4}"),
         _ => numbers::figure(size),
     };
