@@ -151,7 +151,7 @@ pub fn frame(endpoints: &[(&str, Vec<Course>)], seconds: i64) -> LiveFrame {
         for at in last - seconds + 1..=last {
             let wave = 1.0 + 0.35 * (at as f64 / 47.0).sin();
             let count = (course.rate * wave) as u64;
-            let failed = if course.fails > 0 { count / course.fails } else { 0 };
+            let failed = count.checked_div(course.fails).unwrap_or(0);
             let refused = if at % 60 == 0 { course.refused } else { 0 };
             let counts = Counts { ok: count - failed, model_error: failed, refused, ..Counts::default() };
             let mut latency = std::collections::BTreeMap::<u16, u32>::new();
