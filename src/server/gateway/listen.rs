@@ -22,6 +22,9 @@ use super::connection::{self, Accepted};
 use super::http::{Request, Response};
 use super::router::Router;
 
+/// Very short calls of models run on the serving threads; only what is used takes memory.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 /// What a listener is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -181,7 +184,7 @@ pub fn listen(
 
 fn runtime_thread(name: &str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work))
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || runtime.block_on(work))
 }
 
 /// Accepts on all listeners until draining begins.
