@@ -34,6 +34,8 @@ pub struct State {
     pub cursor: usize,
     /// Enter takes the choice under the cursor instead of what is typed.
     pub pick: bool,
+    /// One line above the footer, so that the screen stays in view.
+    pub low: bool,
 }
 
 impl State {
@@ -47,6 +49,7 @@ impl State {
             choices: Vec::new(),
             cursor: 0,
             pick: false,
+            low: true,
         }
     }
 
@@ -60,6 +63,7 @@ impl State {
             choices: Vec::new(),
             cursor: 0,
             pick: false,
+            low: false,
         }
     }
 
@@ -77,18 +81,18 @@ impl State {
 
     pub fn draw(&self, model: &Model, ui: &mut Ui, area: Rect) {
         let theme = &model.theme;
-        if let Purpose::Filter { .. } = self.purpose {
-            // one line above the footer: the list stays in view while it is filtered
+        if self.low {
+            // one line above the footer: what is filtered stays in view
             let y = area.bottom().saturating_sub(2);
             ui.wipe(Rect { y, height: 1, ..area }, theme.overlay);
             let x = ui.text(area.x + 1, y, 2, "/ ", theme.accent);
             let end = super::draw_input(ui, &self.input, x, y, area.width.saturating_sub(20), true);
-            let filter = Filter::new(self.input.value());
-            let note = match filter.error() {
-                Some(error) => error.to_string(),
-                None => self.hint.clone(),
+            let filters = matches!(self.purpose, Purpose::Filter { .. });
+            let filter = filters.then(|| Filter::new(self.input.value()));
+            let (note, style) = match filter.as_ref().and_then(Filter::error) {
+                Some(error) => (error.to_string(), theme.bad),
+                None => (self.hint.clone(), theme.dim),
             };
-            let style = if filter.error().is_some() { theme.bad } else { theme.dim };
             ui.right(area.right() - 1, y, area.right().saturating_sub(end + 3), &note, style);
             return;
         }

@@ -38,7 +38,8 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     }
 
     let mode = endpoint.properties.auth_mode;
-    let (part, rest) = layout::split_top(rest, 3 + secrets.max(1) + air);
+    let words = credential_words(model, mode);
+    let (part, rest) = layout::split_top(rest, 1 + secrets + words.len() as u16 + air);
     ui.section(part, "Credential", title(mode), false);
     let mut y = part.y + 1;
     for (index, item) in all.iter().enumerate().skip(usize::from(addresses)).take(usize::from(secrets)) {
@@ -46,7 +47,7 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
         line(model, ui, Rect { y, height: 1, ..part }, index, *item, &text, style);
         y += 1;
     }
-    for text in credential_words(model, mode) {
+    for text in words {
         ui.text(area.x + 3, y, area.width.saturating_sub(4), &text.0, text.1);
         y += 1;
     }

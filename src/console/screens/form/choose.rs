@@ -59,16 +59,19 @@ pub fn matching(model: &mut Model, id: &str, text: &str) -> Vec<String> {
         }
         _ => instance_type::all().iter().map(|entry| format!("{:<26}{}", entry.name, size(entry))).collect(),
     };
-    let words: Vec<String> = text.to_lowercase().split_whitespace().map(String::from).collect();
-    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let wanted = words.join(" ");
-    lines
-        .into_iter()
-        .filter(|line| {
-            let line = squeezed(line);
-            line.contains(&wanted) || words.iter().all(|word| line.contains(word.as_str()))
-        })
-        .collect()
+    lines.into_iter().filter(|line| fits(line, text)).collect()
+}
+
+/// Whether a line has what is typed: the words in their order, or each of them; numbers only as a whole.
+fn fits(line: &str, text: &str) -> bool {
+    let line = line.to_lowercase();
+    let has: Vec<&str> = line.split_whitespace().collect();
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.len() > 1 && words[0].bytes().all(|b| b.is_ascii_digit()) {
+        return format!(" {} ", has.join(" ")).contains(&format!(" {}", words.join(" ")));
+    }
+    words.iter().all(|word| has.iter().any(|has| has.contains(word)))
 }
 
 /// A line was chosen.

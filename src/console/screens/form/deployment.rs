@@ -76,10 +76,10 @@ pub fn fields(base: Option<&Deployment>, name: &str, model: &str) -> Vec<Field> 
         )
         .with(requests.max_concurrent_requests_per_instance.to_string())
         .at("properties.requestSettings.maxConcurrentRequestsPerInstance"),
-        Field::new(1, "timeout", "timeout ms", Kind::Number, "longer requests get 408; up to 180 000")
+        Field::new(1, "timeout", "timeout, ms", Kind::Number, "longer requests get 408; up to 180 000")
             .with(ms(requests.request_timeout))
             .at("properties.requestSettings.requestTimeout"),
-        Field::new(1, "wait", "queue wait ms", Kind::Number, "kept for Azure, which no longer uses it")
+        Field::new(1, "wait", "queue wait, ms", Kind::Number, "kept for Azure, which no longer uses it")
             .with(ms(requests.max_queue_wait))
             .at("properties.requestSettings.maxQueueWait"),
         Field::new(
@@ -140,9 +140,9 @@ const READINESS: Names = [
 fn probe(fields: &mut Vec<Field>, section: usize, names: &Names, probe: &Probe) {
     let seconds = |duration: IsoDuration| duration.0.as_secs().to_string();
     let rows = [
-        ("first after s", "seconds from the start of an instance to its first probe", seconds(probe.initial_delay)),
-        ("every s", "seconds between two probes", seconds(probe.period)),
-        ("timeout s", "a probe that takes longer has failed", seconds(probe.timeout)),
+        ("first after, s", "seconds from the start of an instance to its first probe", seconds(probe.initial_delay)),
+        ("every, s", "seconds between two probes", seconds(probe.period)),
+        ("timeout, s", "a probe that takes longer has failed", seconds(probe.timeout)),
         ("failures", "so many in a row and the instance is replaced", probe.failure_threshold.to_string()),
         ("successes", "so many in a row and it counts as well again", probe.success_threshold.to_string()),
     ];

@@ -93,7 +93,7 @@ fn a_deployment_takes_a_registered_model_and_the_free_colour() {
         press(&mut model, KeyCode::Char(c));
     }
     press(&mut model, KeyCode::Enter);
-    assert!(crate::resources::instance_type::lookup(model.form.value("size")).is_some_and(|size| size.vcpus % 10 == 8));
+    assert!(crate::resources::instance_type::lookup(model.form.value("size")).is_some_and(|size| size.vcpus == 8));
     let effects = submit(&mut model);
     let [Call::PutDeployment { endpoint, deployment }] = &calls(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((endpoint.as_str(), deployment.name.as_str()), ("restaurants", "green"));
@@ -141,4 +141,29 @@ fn pairs_leave_an_empty_line_behind_them() {
     assert_eq!(tags, 2);
     let Some(Built::Endpoint(endpoint)) = &model.form.built else { panic!() };
     assert_eq!(endpoint.tags.get("team").map(String::as_str), Some("food"));
+}
+
+#[test]
+fn it_is_drawn_at_any_size() {
+    let places = [
+        Place::EndpointForm { name: None },
+        Place::EndpointForm { name: Some("restaurants".into()) },
+        Place::DeploymentForm { endpoint: "restaurants".into(), name: Some("blue".into()), model: None },
+        Place::DeploymentForm { endpoint: "gone".into(), name: None, model: Some("recommender:2".into()) },
+    ];
+    for place in places {
+        let mut model = opened(Access::Open, place);
+        for step in 0..40 {
+            press(&mut model, KeyCode::Down);
+            write(&mut model, if step % 2 == 0 { "9" } else { "名" });
+            for (width, height) in [(0, 0), (1, 1), (60, 16), (80, 24), (100, 20), (140, 40), (300, 90)] {
+                model.size = (width, height);
+                let mut buffer = ratatui::buffer::Buffer::empty(Rect::new(0, 0, width, height));
+                crate::console::screens::draw(&model, &mut buffer);
+            }
+        }
+        model.form.failure = Some("a long reason ".repeat(40));
+        let mut buffer = ratatui::buffer::Buffer::empty(Rect::new(0, 0, 80, 24));
+        crate::console::screens::draw(&model, &mut buffer);
+    }
 }

@@ -19,7 +19,7 @@ const LABEL: u16 = 16;
 /// Draws the screen.
 pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     if area.width >= 100 {
-        let (left, right) = layout::split_left(area, area.width * 11 / 20, 2);
+        let (left, right) = layout::split_left(area, (area.width * 11 / 20).min(96), 2);
         form(model, ui, left);
         beside(model, ui, right);
     } else {
@@ -59,15 +59,24 @@ fn form(model: &Model, ui: &mut Ui, area: Rect) {
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + foot), ..area };
     let rows = state.rows();
     let top = first(state.cursor, usize::from(body.height), rows.len());
-    for (y, (index, row)) in (body.y..body.bottom()).zip(rows.iter().enumerate().skip(top)) {
+    // air between the sections where all of them fit
+    let air = rows.len() + state.sections().len() <= usize::from(body.height);
+    let mut y = body.y;
+    for (index, row) in rows.iter().enumerate().skip(top) {
+        y += u16::from(air && index > 0 && matches!(row, Row::Heading(_)));
+        if y >= body.bottom() {
+            break;
+        }
         let line = Rect { y, height: 1, ..body };
+        y += 1;
         match row {
             Row::Heading(section) => heading(model, ui, line, *section, index == state.cursor),
             Row::Field(at) => field(model, ui, line, *at, index == state.cursor),
         }
         ui.hit(line, Hit::Spot(index as u32));
     }
-    help(model, ui, Rect { y: body.bottom(), height: foot, ..area });
+    let y = if air { y.min(body.bottom()) } else { body.bottom() };
+    help(model, ui, Rect { y, height: foot, ..area });
 }
 
 fn heading(model: &Model, ui: &mut Ui, area: Rect, section: usize, focused: bool) {
@@ -83,7 +92,10 @@ fn heading(model: &Model, ui: &mut Ui, area: Rect, section: usize, focused: bool
             .fields
             .iter()
             .filter(|field| field.section == section && !field.value().is_empty())
-            .map(|field| format!("{} {}", field.label, field.value()))
+            .map(|field| match field.label.split_once(", ") {
+                Some((label, unit)) => format!("{label} {} {unit}", field.value()),
+                None => format!("{} {}", field.label, field.value()),
+            })
             .collect();
         ui.text(end + 3, area.y, area.right().saturating_sub(end + 4), &summary.join(" · "), theme.dim);
     }
@@ -159,7 +171,7 @@ fn demand(model: &Model) -> String {
     let memory = size.memory_gib * f64::from(count);
     let text = format!("{} vCPU {} GiB in all", numbers::count(vcpus), memory);
     match &model.workspace.info {
-        Some(info) if u64::from(info.cores) < vcpus => format!("{text}; this machine has {}", info.cores),
+        Some(info) if u64::from(info.cores) < vcpus => format!("{text}; this machine has {} vCPU", info.cores),
         _ => text,
     }
 }

@@ -23,6 +23,10 @@ pub struct Reading {
     /// Only what `find` finds, and the way to it.
     pub only: bool,
     lines: Vec<Line>,
+    /// Of `plain`: the lines in view.
+    kept: Vec<usize>,
+    /// Nodes (or lines) that the search finds.
+    hits: Vec<usize>,
 }
 
 impl Reading {
@@ -44,6 +48,9 @@ impl Reading {
     fn lay_out(&mut self) {
         let filter = if self.only { self.find.as_str() } else { "" };
         self.lines = self.tree.as_ref().map_or(Vec::new(), |tree| tree.lines(&self.folded, filter));
+        let wanted = filter.to_lowercase();
+        let kept = self.plain.iter().enumerate().filter(|(_, line)| line.to_lowercase().contains(&wanted));
+        self.kept = kept.map(|(at, _)| at).collect();
         self.cursor = self.cursor.min(self.len().saturating_sub(1));
     }
 
@@ -52,16 +59,14 @@ impl Reading {
         &self.lines
     }
 
-    /// Lines of a body that is no JSON.
-    pub fn plain(&self) -> Vec<&str> {
-        let wanted = self.find.to_lowercase();
-        let kept = |line: &&String| !self.only || line.to_lowercase().contains(&wanted);
-        self.plain.iter().filter(kept).map(String::as_str).collect()
+    /// A line in view of a body that is no JSON.
+    pub fn plain(&self, at: usize) -> &str {
+        self.kept.get(at).and_then(|at| self.plain.get(*at)).map_or("", String::as_str)
     }
 
     /// Lines in view.
     pub fn len(&self) -> usize {
-        if self.tree.is_some() { self.lines.len() } else { self.plain().len() }
+        if self.tree.is_some() { self.lines.len() } else { self.kept.len() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -78,17 +83,19 @@ impl Reading {
 
     /// How many values the search finds.
     pub fn found(&self) -> usize {
-        match &self.tree {
-            Some(tree) => tree.search(&self.find).len(),
-            None if self.find.is_empty() => 0,
-            None => self.plain().len(),
-        }
+        self.hits.len()
     }
 
     /// Another filter.
     pub fn set_find(&mut self, text: &str) {
         text.clone_into(&mut self.find);
         self.cursor = 0;
+        let wanted = text.to_lowercase();
+        self.hits = match &self.tree {
+            Some(tree) => tree.search(text),
+            None if text.is_empty() => Vec::new(),
+            None => (0..self.plain.len()).filter(|at| self.plain[*at].to_lowercase().contains(&wanted)).collect(),
+        };
         self.lay_out();
     }
 
@@ -145,7 +152,7 @@ impl Reading {
         let Some(tree) = &self.tree else {
             return false;
         };
-        let hits = tree.search(&self.find);
+        let hits = &self.hits;
         let here = self.lines.get(self.cursor).map_or(0, |line| line.node);
         let next = if forward {
             hits.iter().find(|hit| **hit > here).or(hits.first())
@@ -221,9 +228,9 @@ mod tests {
     #[test]
     fn bodies_that_are_no_json_are_read_as_lines() {
         let mut text = reading("Traceback\n  boom\n");
-        assert_eq!(text.plain(), ["Traceback", "  boom"]);
+        assert_eq!((text.len(), text.plain(1)), (2, "  boom"));
         text.set_find("boom");
-        assert_eq!(text.plain(), ["  boom"]);
+        assert_eq!((text.len(), text.plain(0), text.found()), (1, "  boom", 1));
         let scored = Scored { body: bytes::Bytes::from_static(&[0xff, 0xfe]), ..Scored::default() };
         assert_eq!(Reading::new(scored, 0).text(), "//4=");
         assert!(reading("").is_empty());

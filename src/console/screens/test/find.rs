@@ -18,7 +18,11 @@ pub fn open(model: &mut Model) -> Vec<Effect> {
     model.test.before.clone_from(&find);
     model.test.face = Face::Body;
     model.test.pane = Pane::Answer;
-    ask(model, "find", "Find in the answer", "names and values; n and N step, & shows the rest as well", &find)
+    ask(model, "find", "Find in the answer", "names and values; n and N step, & shows the rest as well", &find);
+    if let Some(Overlay::Prompt(state)) = model.overlays.last_mut() {
+        state.low = true;
+    }
+    Vec::new()
 }
 
 /// To the next or the previous hit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::words;
-use super::{Face, Pane, Reading, State, deployments, template};
+use super::{Draft, Face, Pane, Reading, State, deployments, template};
 use crate::console::answer::diff::{self, Report, Tolerance};
 use crate::console::answer::history::{History, Sent};
 use crate::console::app::call::{Answer, Call, Failure, Score, Scored};
@@ -62,17 +62,21 @@ impl Comparison {
     }
 }
 
-/// The request as it stands, with its variables filled in.
+/// The request in the editor, with its variables filled in.
 pub fn request(state: &State, now: i64) -> Result<Score, String> {
+    filled(state, &state.draft, now)
+}
+
+fn filled(state: &State, draft: &Draft, now: i64) -> Result<Score, String> {
     let source = template::Source { own: &state.vars, now, counter: state.counter + 1 };
     let fill = |text: &str| template::expand(text, &source);
-    let headers = state.draft.headers.iter().map(|(name, value)| Ok((name.clone(), fill(value)?)));
-    let body = if state.draft.method() == "GET" { String::new() } else { fill(&state.draft.text())? };
+    let headers = draft.headers.iter().map(|(name, value)| Ok((name.clone(), fill(value)?)));
+    let body = if draft.method() == "GET" { String::new() } else { fill(&draft.text())? };
     Ok(Score {
         endpoint: state.endpoint.clone(),
-        deployment: state.draft.target.clone(),
-        method: state.draft.method().into(),
-        path: state.draft.path().into(),
+        deployment: draft.target.clone(),
+        method: draft.method().into(),
+        path: draft.path().into(),
         headers: headers.collect::<Result<_, String>>()?,
         body,
         timeout_ms: 0,
@@ -86,10 +90,11 @@ pub fn send(model: &mut Model) -> Vec<Effect> {
     }
     model.test.editing = false;
     model.test.series = None;
-    launch(model, None)
+    let draft = model.test.draft.clone();
+    launch(model, None, &draft)
 }
 
-/// Sends a request of the history again: the chosen one, or the last.
+/// Sends a request of the history again: the chosen one, or the last. What is in the editor stays.
 pub fn resend(model: &mut Model) -> Vec<Effect> {
     let at = if model.test.pane == Pane::History { model.test.list.cursor } else { 0 };
     let Some(sent) = entries(model).nth(at).cloned() else { return Vec::new() };
@@ -97,9 +102,10 @@ pub fn resend(model: &mut Model) -> Vec<Effect> {
         model.toasts.bad(model.now, "its body was too long to keep: it cannot be sent again");
         return Vec::new();
     }
-    model.test.draft.take(&sent);
+    let mut draft = model.test.draft.clone();
+    draft.take(&sent);
     model.test.series = None;
-    launch(model, None)
+    launch(model, None, &draft)
 }
 
 /// Sends the request so many times, one after the other.
@@ -107,7 +113,8 @@ pub fn repeat(model: &mut Model, text: &str) -> Vec<Effect> {
     match text.trim().parse::<u32>() {
         Ok(wanted) if (1..=1_000).contains(&wanted) => {
             model.test.series = Some(Series { wanted, ..Series::default() });
-            launch(model, None)
+            let draft = model.test.draft.clone();
+            launch(model, None, &draft)
         }
         _ => {
             model.toasts.bad(model.now, format!("{text} times: give 1 to 1000; l sends more"));
@@ -128,17 +135,18 @@ pub fn compare(model: &mut Model) -> Vec<Effect> {
     model.test.face = Face::Diff;
     model.test.pane = Pane::Answer;
     model.test.series = None;
-    let mut effects = launch(model, Some(0));
+    let draft = model.test.draft.clone();
+    let mut effects = launch(model, Some(0), &draft);
     if !effects.is_empty() {
-        effects.extend(launch(model, Some(1)));
+        effects.extend(launch(model, Some(1), &draft));
     }
     effects
 }
 
-fn launch(model: &mut Model, side: Option<usize>) -> Vec<Effect> {
+fn launch(model: &mut Model, side: Option<usize>, draft: &Draft) -> Vec<Effect> {
     let now = model.now;
     let state = &mut model.screens.test;
-    let mut score = match request(state, now) {
+    let mut score = match filled(state, draft, now) {
         Ok(score) => score,
         Err(why) => {
             state.series = None;
@@ -161,8 +169,8 @@ fn launch(model: &mut Model, side: Option<usize>) -> Vec<Effect> {
         path: score.path.clone(),
         to: score.deployment.clone(),
         request_bytes: score.body.len() as u64,
-        name: state.draft.name.clone(),
-        body: Some(state.draft.text()),
+        name: draft.name.clone(),
+        body: Some(draft.text()),
         ..Sent::default()
     };
     let title = format!("{} {} of {}", score.method, score.path, score.endpoint);
@@ -225,7 +233,8 @@ pub fn answered(model: &mut Model, task: u64, score: &Score, outcome: &Result<An
     if let Some(series) = &mut state.series {
         series.count(&outcome);
         if series.done < series.wanted && outcome.is_ok() {
-            effects.extend(launch(model, None));
+            let draft = state.draft.clone();
+            effects.extend(launch(model, None, &draft));
         }
     }
     show(model, outcome);

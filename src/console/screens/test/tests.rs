@@ -171,3 +171,30 @@ fn each_endpoint_keeps_its_own_request() {
     model.jump(Place::Test { endpoint: "restaurants".into(), deployment: Some("green".into()) });
     assert_eq!((model.test.draft.text().as_str(), model.test.draft.target.as_deref()), ("mine", Some("green")));
 }
+
+#[test]
+fn it_is_drawn_at_any_size_in_every_state() {
+    let mut model = opened(Access::Open);
+    model.test.draft.set_text("{\"名前\": \"\u{202e}{{uuid}}\", \"n\": [1, -2.5e3, null]}");
+    let sent = scores(&press(&mut model, KeyCode::Char('d')));
+    for ((task, score), body) in sent.into_iter().zip([r#"{"a":[1,{"b":"x"}]}"#, "no json\n\u{1b}[31m"]) {
+        let by = score.deployment.clone().unwrap_or_default();
+        answer(&mut model, task, score, 200, &by, body);
+    }
+    let (task, score) = scores(&press(&mut model, KeyCode::Enter))[0].clone();
+    answer(&mut model, task, score, 424, "green", r#"{"deep":{"er":[{"x":[[1,2],[3]]}]}}"#);
+    burst::start(&mut model, "10 10");
+    for face in [Face::Body, Face::Headers, Face::Diff, Face::Load] {
+        for pane in [Pane::Request, Pane::Answer, Pane::History] {
+            for (width, height) in
+                [(0, 0), (1, 1), (20, 5), (60, 16), (80, 24), (99, 17), (100, 20), (140, 40), (300, 90)]
+            {
+                model.test.face = face;
+                model.test.pane = pane;
+                model.size = (width, height);
+                let mut buffer = ratatui::buffer::Buffer::empty(Rect::new(0, 0, width, height));
+                crate::console::screens::draw(&model, &mut buffer);
+            }
+        }
+    }
+}

@@ -86,19 +86,28 @@ fn answer(model: &Model, ui: &mut Ui, area: Rect) {
 /// `200 OK · ▲ green · 1.31 ms · 412 B`.
 fn summary(model: &Model, scored: &Scored) -> Line<'static> {
     let theme = &model.theme;
-    let word = format!("{} {}", scored.status, words::reason(scored.status));
-    let mut line = Line::from(vec![span(word.trim_end().to_string(), severity(theme, scored.status))]);
-    let dot = || span(" · ", theme.dim);
-    line.push_span(dot());
+    let mut line = outcome(model, scored);
+    let rest = line.spans.split_off(1);
+    line.push_span(span(" · ", theme.dim));
     match &scored.deployment {
         Some(name) => line.spans.extend(who(model, name).spans),
         None => line.push_span(span("gateway", theme.dim)),
     }
-    line.push_span(dot());
-    line.push_span(span(format!("{} ms", numbers::figure(scored.total_ms)), theme.strong));
-    line.push_span(dot());
-    line.push_span(span(numbers::bytes(scored.body.len() as u64), theme.dim));
+    line.spans.extend(rest);
     line
+}
+
+/// The same without who answered.
+fn outcome(model: &Model, scored: &Scored) -> Line<'static> {
+    let theme = &model.theme;
+    let word = format!("{} {}", scored.status, words::reason(scored.status));
+    Line::from(vec![
+        span(word.trim_end().to_string(), severity(theme, scored.status)),
+        span(" · ", theme.dim),
+        span(format!("{} ms", numbers::figure(scored.total_ms)), theme.strong),
+        span(" · ", theme.dim),
+        span(numbers::bytes(scored.body.len() as u64), theme.dim),
+    ])
 }
 
 /// Where the time went: `queue 0.02   model 0.19   rest 1.10 ms`.
@@ -171,13 +180,12 @@ fn body(model: &Model, ui: &mut Ui, area: Rect, reading: &Reading) {
         return;
     }
     let top = first(reading.cursor, rows, reading.len());
-    let plain = reading.plain();
     for (index, y) in (top..reading.len()).zip(area.y..area.bottom()) {
         let row = Rect { y, height: 1, ..area };
         match reading.lines().get(index) {
             Some(line) => node(model, ui, row, line, &reading.find),
             None => {
-                ui.text(area.x + 3, y, width, plain.get(index).copied().unwrap_or(""), theme.text);
+                ui.text(area.x + 3, y, width, brief(reading.plain(index), width), theme.text);
             }
         }
         if index == reading.cursor && focused(model) {
@@ -217,8 +225,13 @@ fn node(model: &Model, ui: &mut Ui, row: Rect, line: &tree::Line, find: &str) {
     if inline && !found(&line.text) {
         ui.line(x2, row.y, room, &super::request::colours(model, &line.text));
     } else {
-        ui.text(x2, row.y, room, &line.text, if found(&line.text) { theme.found } else { style });
+        ui.text(x2, row.y, room, brief(&line.text, room + 1), if found(&line.text) { theme.found } else { style });
     }
+}
+
+/// As much of a text as can be seen: values may be megabytes long.
+fn brief(text: &str, most: u16) -> &str {
+    text.char_indices().nth(usize::from(most)).map_or(text, |(at, _)| &text[..at])
 }
 
 fn difference(model: &Model, ui: &mut Ui, area: Rect) {
@@ -228,7 +241,7 @@ fn difference(model: &Model, ui: &mut Ui, area: Rect) {
         ui.text(area.x + 3, area.y + 2, area.width, "d sends the request to blue and green and compares", theme.dim);
         return;
     };
-    let tolerance = format!("numbers equal within {} relative", exponent(model.test.tolerance.relative));
+    let tolerance = format!("numbers within {} count as equal: + -", exponent(model.test.tolerance.relative));
     ui.section(area, "Difference", &tolerance, focused(model));
     let width = area.width.saturating_sub(4);
     let mut y = area.y + 1;
@@ -238,7 +251,7 @@ fn difference(model: &Model, ui: &mut Ui, area: Rect) {
         match answer {
             None => ui.text(x, y, width, "waiting", theme.dim),
             Some(Err(why)) => ui.text(x, y, width.saturating_sub(14), why, theme.bad),
-            Some(Ok(scored)) => ui.line(x, y, width.saturating_sub(14), &summary(model, scored)),
+            Some(Ok(scored)) => ui.line(x, y, width.saturating_sub(14), &outcome(model, scored)),
         };
         y += 1;
     }

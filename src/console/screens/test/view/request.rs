@@ -119,7 +119,7 @@ fn text(model: &Model, ui: &mut Ui, area: Rect) {
         let here = number == row && state.pane == Pane::Request;
         let style = if here { theme.text } else { theme.dim };
         ui.right(area.x + gutter, y, gutter, &(number + 1).to_string(), style);
-        ui.line(area.x + gutter + 1, y, width, &colours(model, &shift(line, aside)));
+        ui.line(area.x + gutter + 1, y, width, &colours(model, &shift(line, aside, width)));
         if here && state.editing {
             ui.cursor = Some((area.x + gutter + 1 + (column - aside).min(width), y).into());
         }
@@ -127,7 +127,7 @@ fn text(model: &Model, ui: &mut Ui, area: Rect) {
 }
 
 /// Without the columns that are scrolled away.
-fn shift(line: &str, columns: u16) -> String {
+fn shift(line: &str, columns: u16, most: u16) -> String {
     let mut skipped = 0;
     line.chars()
         .skip_while(|c| {
@@ -135,6 +135,7 @@ fn shift(line: &str, columns: u16) -> String {
             skipped += ui::width(c.encode_utf8(&mut [0; 4]));
             before < columns
         })
+        .take(usize::from(most) + 1)
         .collect()
 }
 
