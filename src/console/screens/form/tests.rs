@@ -9,6 +9,8 @@ use crate::console::app::saved::Saved;
 use crate::console::app::update::update;
 use crate::resources::ModelVersion;
 
+const ID: &str = "/subscriptions/0/resourceGroups/local/providers/Microsoft.MachineLearningServices/workspaces/local/models/recommender/versions/2";
+
 fn opened(access: Access, place: Place) -> Model {
     let context = ContextEntry { name: "local".into(), kind: "local workspace".into(), access };
     let mut model = Model::new(Settings::default(), context, Saved::default()).unwrap();
@@ -83,8 +85,7 @@ fn a_deployment_takes_a_registered_model_and_the_free_colour() {
     let place = Place::DeploymentForm { endpoint: "restaurants".into(), name: None, model: None };
     let mut model = opened(Access::Open, place);
     assert_eq!(model.form.value("name"), "green");
-    let version =
-        ModelVersion { name: "2".into(), id: "/w/models/recommender/versions/2".into(), ..ModelVersion::default() };
+    let version = ModelVersion { name: "2".into(), id: ID.into(), ..ModelVersion::default() };
     choose::versions(&mut model, "recommender", &[version]);
     assert_eq!(model.form.value("model"), "recommender:2");
     model.form.go_to(2);
@@ -97,7 +98,7 @@ fn a_deployment_takes_a_registered_model_and_the_free_colour() {
     let effects = submit(&mut model);
     let [Call::PutDeployment { endpoint, deployment }] = &calls(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((endpoint.as_str(), deployment.name.as_str()), ("restaurants", "green"));
-    assert_eq!(deployment.properties.model.as_deref(), Some("/w/models/recommender/versions/2"));
+    assert_eq!(deployment.properties.model.as_deref(), Some(ID));
     assert!(model.form.yaml.contains("model: azureml:recommender:2"), "{}", model.form.yaml);
     let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
     let failure = Failure { code: "Failed".into(), message: "the model cannot be loaded".into(), changed: false };

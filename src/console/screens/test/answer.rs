@@ -27,6 +27,8 @@ pub struct Reading {
     kept: Vec<usize>,
     /// Nodes (or lines) that the search finds.
     hits: Vec<usize>,
+    /// The hit stepped to last, and where the cursor was put for it: several can be on one line.
+    stood: Option<(usize, usize)>,
 }
 
 impl Reading {
@@ -90,6 +92,7 @@ impl Reading {
     pub fn set_find(&mut self, text: &str) {
         text.clone_into(&mut self.find);
         self.cursor = 0;
+        self.stood = None;
         let wanted = text.to_lowercase();
         self.hits = match &self.tree {
             Some(tree) => tree.search(text),
@@ -142,7 +145,7 @@ impl Reading {
     fn go_to(&mut self, node: usize) {
         if let Some(at) = self.lines.iter().position(|line| line.node == node && !line.closing) {
             self.cursor = at;
-        } else if let Some(at) = self.lines.iter().rposition(|line| line.node <= node) {
+        } else if let Some(at) = self.lines.iter().rposition(|line| !line.closing && line.node <= node) {
             self.cursor = at;
         }
     }
@@ -153,7 +156,10 @@ impl Reading {
             return false;
         };
         let hits = &self.hits;
-        let here = self.lines.get(self.cursor).map_or(0, |line| line.node);
+        let here = match self.stood {
+            Some((hit, cursor)) if cursor == self.cursor => hit,
+            _ => self.lines.get(self.cursor).map_or(0, |line| line.node),
+        };
         let next = if forward {
             hits.iter().find(|hit| **hit > here).or(hits.first())
         } else {
@@ -165,6 +171,7 @@ impl Reading {
         }
         self.lay_out();
         self.go_to(hit);
+        self.stood = Some((hit, self.cursor));
         true
     }
 
@@ -209,6 +216,11 @@ mod tests {
         reading.set_find("y");
         assert!(reading.step(true));
         assert_eq!(reading.path(), "items[0].deep.x[1]");
+        reading.set_find("tags");
+        assert!(reading.step(true) && reading.step(true));
+        assert_eq!(reading.path(), "items[1].tags");
+        assert!(reading.step(false));
+        assert_eq!(reading.path(), "items[0].tags");
         reading.fold(Some(true));
         assert!(reading.path().starts_with("items[0]"));
     }
