@@ -89,7 +89,7 @@ fn after_an_editor() {
     let mut terminal = shell(home.path(), &program);
     terminal.until("the dashboard", |screen| screen.contains("serving"));
     terminal.then("x", "POST");
-    terminal.send("\x05");
+    terminal.send("e");
     terminal.until("the edited text", |screen| screen.contains("edited"));
     terminal.send("\x03");
     let (_, bytes) = terminal.end();

@@ -67,7 +67,7 @@ fn crumbs(model: &Model) -> Line<'static> {
         }
         let before = at.checked_sub(1).and_then(|at| model.nav.stack[at].endpoint());
         if let Some(name) = place.endpoint().filter(|name| before != Some(name) && place.crumb() != **name) {
-            spans.push(span(format!("{name} "), if at == last { theme.text } else { theme.dim }));
+            spans.push(span(format!("{name} {} ", theme.glyphs.crumb), theme.dim));
         }
         spans.push(span(place.crumb(), if at == last { theme.strong } else { theme.dim }));
     }
