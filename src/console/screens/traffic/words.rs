@@ -109,7 +109,7 @@ fn capacity(view: &EndpointView, draft: &Draft) -> Vec<(String, bool)> {
         match like {
             Some(ms) if slots > 0 && rate > 0.0 => {
                 let busy = rate * entry.weight.as_percent() / 100.0 * ms / 1_000.0 / f64::from(slots) * 100.0;
-                let share = if busy < 1.0 { "less than 1".into() } else { format!("{busy:.0}") };
+                let share = if busy < 1.0 { "<1".into() } else { format!("{busy:.0}") };
                 lines.push((format!("{instances} and would run at {share} % of its {slots} slots."), busy > 80.0));
             }
             _ => lines.push((format!("{instances}."), ready < wanted)),
