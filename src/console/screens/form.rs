@@ -61,6 +61,8 @@ pub struct State {
     /// The work, once submitted.
     pub task: Option<u64>,
     pub failure: Option<String>,
+    /// The name it was submitted under: it may exist since then, in a failed state.
+    asked: Option<String>,
     /// The last lines of the log of what failed.
     pub log: Vec<LogLine>,
     log_task: Option<u64>,
@@ -153,7 +155,10 @@ impl Form {
             let state = confirm::State {
                 question: Question {
                     title: "Leave the form?".into(),
-                    lines: vec!["What was typed here is dropped; nothing was created or changed.".into()],
+                    lines: vec![match &model.form.asked {
+                        None => "What was typed here is dropped; nothing was created or changed.".into(),
+                        Some(name) => format!("What was typed here is dropped. {name} stays as the last try left it."),
+                    }],
                     typed: None,
                 },
                 yes: false,

@@ -103,7 +103,7 @@ pub fn check(model: &mut Model) {
         Place::EndpointForm { name } => {
             let built = endpoint::build(state.endpoint.as_ref(), &mut state.fields);
             let view = model.data.endpoints.get(&built.name);
-            if name.is_none() && view.is_some() {
+            if name.is_none() && view.is_some() && state.asked.as_ref() != Some(&built.name) {
                 note(state, "name", format!("there is an endpoint {} already", built.name));
             }
             let deployments = view.map(|view| view.names()).unwrap_or_default();
@@ -117,7 +117,8 @@ pub fn check(model: &mut Model) {
             let mut built =
                 deployment::build(state.deployment.as_ref(), &mut state.fields, &state.models, &state.environments);
             let view = model.data.endpoints.get(endpoint);
-            if name.is_none() && view.is_some_and(|view| view.deployments.contains_key(&built.name)) {
+            let taken = view.is_some_and(|view| view.deployments.contains_key(&built.name));
+            if name.is_none() && taken && state.asked.as_ref() != Some(&built.name) {
                 note(
                     state,
                     "name",
@@ -208,6 +209,7 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     };
     state.failure = None;
     state.log.clear();
+    state.asked = Some(state.value("name").to_owned());
     let effect = model.call(title, call);
     if let Effect::Call { task, .. } = &effect {
         model.form.task = Some(*task);

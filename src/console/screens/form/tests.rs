@@ -106,6 +106,12 @@ fn a_deployment_takes_a_registered_model_and_the_free_colour() {
     assert!(calls(&effects).iter().any(|call| matches!(call, Call::FollowLogs { .. })), "its log is asked for");
     assert_eq!(model.form.failure.as_deref(), Some("the model cannot be loaded"));
     assert_eq!(model.form.value("name"), "green", "nothing typed is lost");
+    let epoch = model.epoch;
+    let named = |name: &str| Deployment { name: name.into(), ..Deployment::default() };
+    let deployments = vec![named("blue"), named("green")];
+    update(&mut model, Event::Feed(epoch, Feed::Deployments { endpoint: "restaurants".into(), deployments }));
+    let again = calls(&submit(&mut model));
+    assert!(matches!(again[..], [Call::PutDeployment { .. }]), "what failed can be tried again under its name");
 }
 
 #[test]

@@ -258,9 +258,13 @@ fn progress(model: &Model, ui: &mut Ui, area: Rect) {
             ui.text(area.x + 3, y, width, "the last lines of its log:", theme.dim);
             y += 1;
             let rows = usize::from(area.bottom().saturating_sub(y));
-            for line in &state.log[state.log.len().saturating_sub(rows)..] {
+            let lines = state.log.iter().flat_map(|line| {
                 let style = if line.level == "error" { theme.bad } else { theme.text };
-                ui.text(area.x + 5, y, width.saturating_sub(2), &line.text, style);
+                ui::wrap(&line.text, width.saturating_sub(2)).into_iter().map(move |text| (text, style))
+            });
+            let lines: Vec<_> = lines.collect();
+            for (text, style) in &lines[lines.len().saturating_sub(rows)..] {
+                ui.text(area.x + 5, y, width.saturating_sub(2), text, *style);
                 y += 1;
             }
         }
