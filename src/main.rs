@@ -27,11 +27,8 @@ fn main() -> ExitCode {
     let error = report.downcast_ref::<CliError>();
     match error {
         Some(CliError::Said | CliError::ReaderGone) => {}
-        // What is meant for the user needs no backtrace, even where one is asked for.
+        // Every refusal is meant for the user: no backtrace, even where one is asked for. Panics show theirs.
         Some(error) => note(&format!("error: {error}")),
-        None if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") => {
-            note(&format!("error: {report:?}"));
-        }
         None => note(&format!("error: {report:#}")),
     }
     ExitCode::from(error.map_or(1, CliError::exit_code))

@@ -50,8 +50,15 @@ impl Upload {
         if is_folder {
             collect(&path, "", 0, &mut files)?;
         } else {
-            let size = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
-            files.push(LocalFile { path: path.clone(), relative: name.clone(), size });
+            let meta = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?;
+            // A device or a pipe may never end.
+            if !meta.is_file() {
+                return Err(ClientError::local(format!(
+                    "{} is a device, a pipe or a socket: give a file or a folder",
+                    path.display()
+                )));
+            }
+            files.push(LocalFile { path: path.clone(), relative: name.clone(), size: meta.len() });
         }
         if files.is_empty() {
             return Err(ClientError::local(format!("the folder {} holds no files: nothing to upload", path.display())));
@@ -166,6 +173,18 @@ mod tests {
         let upload = Upload::read(&file).unwrap();
         assert_eq!((upload.name.as_str(), upload.is_folder), ("m.onnx", false));
         assert_eq!(upload.blob_path(&upload.files[0]), "m.onnx");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_never_ends_is_not_read() {
+        let device = Upload::read(Path::new("/dev/zero")).unwrap_err();
+        assert!(device.message.contains("/dev/zero is a device"), "{device}");
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("model.onnx");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let refused = Upload::read(&socket).unwrap_err();
+        assert!(refused.message.contains("give a file or a folder"), "{refused}");
     }
 
     #[test]

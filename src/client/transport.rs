@@ -222,6 +222,11 @@ impl Transport {
 
     /// Sends and returns when the head of the answer is there; the caller reads the body. No retries.
     pub(super) async fn open(&self, call: &Call, what: &str) -> Result<reqwest::Response, ClientError> {
+        if strays(&call.url) {
+            return Err(ClientError::local(format!(
+                "{what}: a name is empty, \".\" or \"..\"; give the name of what is meant"
+            )));
+        }
         let mut request = self
             .http
             .request(call.method.clone(), &call.url)
@@ -272,6 +277,14 @@ fn same_origin(base: &str, url: &str) -> bool {
     origin(base).eq_ignore_ascii_case(origin(url))
 }
 
+/// Whether a path would name something else than it says: URLs resolve ".." before they are sent, so that deleting the
+/// deployment ".." would delete its endpoint; and a nameless member is the collection.
+fn strays(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let dots = path.split('/').any(|part| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
+    dots || path.split_once("/workspaces/").is_some_and(|(_, rest)| rest.split('/').any(str::is_empty))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +303,20 @@ mod tests {
         assert_eq!(of("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
         assert_eq!(of("retry-after", "-5"), Some(Duration::ZERO));
         assert_eq!(retry_delay(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_name_cannot_climb_to_what_is_above_it() {
+        let at = |rest: &str| strays(&format!("https://h:1/subscriptions/s/workspaces/w/onlineEndpoints{rest}"));
+        for rest in
+            ["/e/deployments/..?api-version=1", "/e/deployments/%2E%2e", "/./deployments/d", "/?x", "//deployments/d"]
+        {
+            assert!(at(rest), "{rest}");
+        }
+        for rest in ["?x=../y", "/e/deployments/d?a=b//c", "/a..b", "/..."] {
+            assert!(!at(rest), "{rest}");
+        }
+        assert!(!strays("https://h:1/"), "the root is a place");
     }
 
     #[test]

@@ -12,7 +12,9 @@ fn usage_is_2_failure_is_1_and_both_say_what_to_do() {
     let home = Home::new();
     let workspace = home.serve();
     let request = sample("sample-request.json");
-    let cases: [(&[&str], i32, &str); 14] = [
+    let cases: [(&[&str], i32, &str); 16] = [
+        (&["deployment", "delete", "e1", "..", "--yes"], 1, "a name is empty"),
+        (&["endpoint", "show", ""], 1, "a name is empty"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["endpoint", "create"], 2, "--file"),
         (&["traffic", "set", "e1", "blue=90"], 2, "90 %"),
@@ -36,6 +38,11 @@ fn usage_is_2_failure_is_1_and_both_say_what_to_do() {
         assert!(!said.err.contains("Location:") && !said.err.contains("BACKTRACE"), "{}", said.err);
     }
     assert_eq!(workspace.run(&["--help"]).code, 0);
+    std::fs::write(home.path("zero.onnx"), "").unwrap();
+    let mut inspect = home.command(&["model", "inspect", home.path("zero.onnx").to_str().unwrap()]);
+    let said = inspect.env("RUST_BACKTRACE", "1").env("RUST_LIB_BACKTRACE", "1").output().unwrap();
+    let err = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && err.contains("is empty") && !err.contains("BACKTRACE"), "{err}");
     assert_eq!(workspace.run(&["--version"]).ok().out, format!("mlconsole {}\n", env!("CARGO_PKG_VERSION")));
 }
 

@@ -26,6 +26,9 @@ async fn a_file_is_put_once_described_and_read_in_parts() {
     let wrong = [("x-ms-blob-type", "BlockBlob"), ("Content-MD5", "AAAAAAAAAAAAAAAAAAAAAA==")];
     assert_eq!(put(&house, &url, &wrong, bytes.clone()).await.is(400).header("x-ms-error-code"), "Md5Mismatch");
     head().await.is(404);
+    let copy = [("x-ms-blob-type", "BlockBlob"), ("x-ms-copy-source", "https://elsewhere.example/x")];
+    assert_eq!(put(&house, &url, &copy, vec![]).await.is(400).header("x-ms-error-code"), "UnsupportedHeader");
+    head().await.is(404);
     let made = put(&house, &url, &new, bytes.clone()).await.is(201);
     assert_eq!(made.header("content-md5"), md5);
     assert_eq!(made.header("x-ms-version"), "2026-10-06");

@@ -31,6 +31,13 @@ pub async fn blob(target: Target, call: &Call, headers: &HeaderMap, body: Incomi
             format!("A {kind} cannot be stored; only block blobs can. Leave x-ms-blob-type at BlockBlob."),
         ));
     }
+    // An empty blob in place of the copy would look like success.
+    if headers.contains_key("x-ms-copy-source") {
+        return Err(Fault::bad(
+            "UnsupportedHeader",
+            "Blobs are not copied here. Send the bytes in the body of the call.",
+        ));
+    }
     let only_new = call.if_none_match.as_deref().map(str::trim) == Some("*");
     if only_new && blocking(move || Ok(path.is_file())).await? {
         return Err(Fault::conflict("BlobAlreadyExists", format!("A blob named \"{}\" exists already.", target.blob)));
