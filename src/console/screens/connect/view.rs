@@ -140,10 +140,7 @@ fn credential_words(model: &Model, mode: AuthMode) -> Vec<(String, Style)> {
         };
         words.push((text, theme.warn));
     } else if mode != AuthMode::AADToken {
-        words.push((
-            format!("v shows, Enter copies the chosen line; in a shell: {}", recipes::credential(model)),
-            theme.dim,
-        ));
+        words.push((format!("v shows, Enter copies; in a shell: {}", recipes::credential(model)), theme.dim));
     } else {
         words.push((format!("a caller gets one with: {}", recipes::credential(model)), theme.dim));
     }

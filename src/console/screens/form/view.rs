@@ -188,7 +188,9 @@ fn help(model: &Model, ui: &mut Ui, area: Rect) {
         None => ("Enter folds and unfolds the section", theme.dim),
     };
     let width = area.width.saturating_sub(4);
-    for (y, line) in (area.y + u16::from(area.height > 2)..area.bottom()).zip(ui::wrap(text, width)) {
+    let lines = ui::wrap(text, width);
+    let air = u16::from(area.height > lines.len() as u16);
+    for (y, line) in (area.y + air..area.bottom()).zip(lines) {
         ui.text(area.x + 3, y, width, &line, style);
     }
 }

@@ -78,7 +78,7 @@ fn sent(model: &Model, ui: &mut Ui, area: Rect) {
     };
     ui.section(area, "Sent", &note, focused);
     if all == 0 {
-        let text = "what you send is listed here, with who answered and how fast; r sends it again";
+        let text = "what you send is listed here, with who answered; r sends it again";
         ui.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), text, theme.dim);
         return;
     }
