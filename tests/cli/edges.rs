@@ -210,7 +210,9 @@ fn the_demo_serves_real_requests_and_leaves_nothing() {
     // Frames come until both colours have answered somebody.
     let mut frames = BufReader::new(child.stdout.take().unwrap()).lines();
     let both = frames.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()).any(|frame| {
-        let deployments = frame["endpoints"][0]["deployments"].as_array().cloned().unwrap_or_default();
+        let endpoints = frame["endpoints"].as_array().cloned().unwrap_or_default();
+        let busy = endpoints.into_iter().find(|endpoint| endpoint["name"] == "restaurants").unwrap_or_default();
+        let deployments = busy["deployments"].as_array().cloned().unwrap_or_default();
         deployments.len() == 2 && deployments.iter().all(|d| d["totals"]["ok"].as_u64() > Some(0))
     });
     assert!(both);
