@@ -172,7 +172,7 @@ pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let (starts, ends) = (part(word.chars().next()), part(word.chars().last()));
     let alone = |at: &usize| {
-        !(starts && part(code[..*at].chars().next_back())) && !(ends && part(code[at + word.len()..].chars().next()))
+        !(starts && part(code[..*at].chars().next_back()) || ends && part(code[at + word.len()..].chars().next()))
     };
     let places = code.match_indices(word).map(|(at, _)| at).filter(alone);
     places.map(|at| 1 + code[..at].matches('\n').count()).collect()
