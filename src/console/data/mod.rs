@@ -42,6 +42,12 @@ pub struct Data {
     pub coverage: Coverage,
     /// Worst first.
     pub findings: Vec<Finding>,
+    /// Endpoint → its worst finding.
+    pub worst: BTreeMap<String, Severity>,
+    /// Requests of all endpoints over the last [`RECENT_S`] seconds.
+    pub sums: Counts,
+    /// Requests per second of all endpoints.
+    pub rate: f64,
 }
 
 /// An endpoint, its deployments and what runs of it.
@@ -87,6 +93,17 @@ impl Data {
     /// Derives what needs attention from what came.
     pub fn settle(&mut self) {
         self.findings = findings::find(self);
+        self.worst.clear();
+        for finding in &self.findings {
+            // they come worst first
+            self.worst.entry(finding.endpoint.clone()).or_insert(finding.severity);
+        }
+        self.sums = Counts::default();
+        self.rate = 0.0;
+        for view in self.endpoints.values().flat_map(|endpoint| endpoint.deployments.values()) {
+            self.sums.add(&view.recent.counts);
+            self.rate += view.recent.rate;
+        }
     }
 
     fn frame(&mut self, frame: LiveFrame, now: i64) {
@@ -134,11 +151,6 @@ impl Data {
             deployment.name.clone_from(&resource.name);
             deployment.resource = Some(resource);
         }
-    }
-
-    /// Requests per second over all endpoints.
-    pub fn rate(&self) -> f64 {
-        self.endpoints.values().map(EndpointView::rate).sum()
     }
 
     /// Changes of traffic of an endpoint, newest first.

@@ -80,19 +80,14 @@ fn sums(model: &Model) -> Line<'static> {
     if !data.known || data.endpoints.is_empty() {
         return Line::default();
     }
-    let mut total = 0;
-    let mut errors = 0;
-    for deployment in data.endpoints.values().flat_map(|endpoint| endpoint.deployments.values()) {
-        total += deployment.recent.counts.total();
-        errors += deployment.recent.counts.errors();
-    }
-    let share = (total > 0).then(|| errors as f64 * 100.0 / total as f64);
+    let total = data.sums.total();
+    let share = (total > 0).then(|| data.sums.errors() as f64 * 100.0 / total as f64);
     let plural = if data.endpoints.len() == 1 { "endpoint" } else { "endpoints" };
     let bad = share.is_some_and(|share| share >= 1.0);
     Line::from(vec![
         span(numbers::count(data.endpoints.len() as u64), theme.strong),
         span(format!(" {plural}   "), theme.dim),
-        span(numbers::rate(data.rate()), theme.strong),
+        span(numbers::rate(data.rate), theme.strong),
         span(" req/s   ", theme.dim),
         span(numbers::percent(share), if bad { theme.bad } else { theme.strong }),
         span(" % errors", theme.dim),

@@ -85,7 +85,7 @@ pub fn no_deployment(model: &Model) -> Option<String> {
 
 /// Worst finding of an endpoint.
 pub fn severity(model: &Model, endpoint: &str) -> Option<Severity> {
-    model.shown().findings.iter().filter(|finding| finding.endpoint == endpoint).map(|finding| finding.severity).max()
+    model.shown().worst.get(endpoint).copied()
 }
 
 impl Dashboard {
@@ -96,9 +96,8 @@ impl Dashboard {
         let mut views: Vec<&EndpointView> = data.endpoints.values().collect();
         let total = views.len();
         if state.problems_only {
-            let severe = |view: &&EndpointView| {
-                data.findings.iter().any(|finding| finding.endpoint == view.name && finding.severity > Severity::Note)
-            };
+            let severe =
+                |view: &&EndpointView| data.worst.get(&view.name).is_some_and(|severity| *severity > Severity::Note);
             views.retain(severe);
         }
         if !state.list.filter.is_empty() {
@@ -113,12 +112,7 @@ impl Dashboard {
                 6 => recent().p50.unwrap_or(-1.0),
                 7 => recent().p95.unwrap_or(-1.0),
                 8 => recent().p99.unwrap_or(-1.0),
-                1 => data
-                    .findings
-                    .iter()
-                    .filter(|finding| finding.endpoint == view.name)
-                    .map(|finding| finding.severity as u8 as f64 + 1.0)
-                    .fold(0.0, f64::max),
+                1 => data.worst.get(&view.name).map_or(0.0, |severity| f64::from(*severity as u8) + 1.0),
                 _ => view.rate(),
             }
         };
