@@ -49,7 +49,7 @@ pub fn update(model: &mut Model, event: Event) -> Vec<Effect> {
             }
         },
         Event::Recalled(text) => {
-            model.test.recalled(&text);
+            screens::test::recalled(model, &text);
             Vec::new()
         }
         Event::Config(outcome) => global::configured(model, outcome),

@@ -85,11 +85,10 @@ pub struct State {
     before: String,
 }
 
-impl State {
-    /// Requests of earlier runs.
-    pub fn recalled(&mut self, text: &str) {
-        self.history = History::read(text);
-    }
+/// The requests of earlier runs came.
+pub fn recalled(model: &mut Model, text: &str) {
+    model.test.history = History::read(text);
+    send::refresh(model);
 }
 
 /// The screen.

@@ -5,7 +5,7 @@ use crate::console::app::call::{Answer, Call, Failure};
 use crate::console::app::event::Effect;
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
-use crate::resources::{ArmError, rules, yaml};
+use crate::resources::{ArmError, StringMap, rules, yaml};
 
 /// Lines of the log shown when something failed.
 const LOG_LINES: u32 = 12;
@@ -41,6 +41,7 @@ fn fill(model: &mut Model, place: &Place) {
         Place::EndpointForm { name } => {
             let view = name.as_ref().and_then(|name| model.data.endpoints.get(name));
             state.endpoint = view.and_then(|view| view.resource.clone());
+            state.endpoint.iter_mut().for_each(|endpoint| own(&mut endpoint.properties.properties));
             state.fields = endpoint::fields(state.endpoint.as_ref());
         }
         Place::DeploymentForm { endpoint, name, model: chosen } => {
@@ -51,6 +52,7 @@ fn fill(model: &mut Model, place: &Place) {
             let free = ["blue", "green"].into_iter().find(|name| !known(name)).unwrap_or_default();
             let chosen = chosen.as_deref().unwrap_or_default();
             state.deployment = existing;
+            state.deployment.iter_mut().for_each(|deployment| own(&mut deployment.properties.properties));
             state.fields = deployment::fields(state.deployment.as_ref(), free, chosen);
         }
         _ => {}
@@ -59,6 +61,13 @@ fn fill(model: &mut Model, place: &Place) {
     model.screens.form = state;
     model.form.go_to(first);
     check(model);
+}
+
+/// Leaves out what the service notes about a resource: it is nobody's wish and belongs in no file.
+fn own(properties: &mut StringMap) {
+    properties.retain(|name, _| {
+        !name.starts_with("mlconsole.") && !name.starts_with("azureml.") && name != "AzureAsyncOperationUri"
+    });
 }
 
 /// The resource that is edited came, or is still on its way.

@@ -111,7 +111,8 @@ fn a_request_is_sent_answered_and_remembered() {
     assert_eq!(again[0].1.body, "[2]", "variables are filled in anew");
     let mut later = opened(Access::Open);
     update(&mut later, Event::Recalled(line));
-    assert_eq!(later.test.history.len(), 1);
+    assert_eq!((later.test.history.len(), later.test.list.keys.len()), (1, 1), "a restart finds it");
+    assert_eq!(scores(&press(&mut later, KeyCode::Char('r')))[0].1.body, "[1]");
 }
 
 #[test]
