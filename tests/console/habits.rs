@@ -96,6 +96,22 @@ fn the_cursor_stays_on_its_endpoint_while_the_order_changes() {
 }
 
 #[test]
+fn until_somebody_chooses_the_cursor_rests_on_the_busiest() {
+    let mut model = crate::fixture::fresh(140, 40);
+    let mut quiet = standard();
+    quiet.iter_mut().flat_map(|(_, courses)| courses).for_each(|course| course.rate = 0.0);
+    crate::fixture::fill(&mut model, &quiet);
+    feed(&mut model, Feed::Frame(Box::new(frame(&standard(), 30))));
+    assert_eq!(model.dashboard.list.selected(), Some("restaurants"));
+    press(&mut model, "down");
+    let chosen = model.dashboard.list.selected().map(String::from);
+    let mut busier = standard();
+    busier[2].1[0].rate = 900.0;
+    feed(&mut model, Feed::Frame(Box::new(frame(&busier, 30))));
+    assert_eq!(model.dashboard.list.selected().map(String::from), chosen, "a choice stays chosen");
+}
+
+#[test]
 fn problems_only_hides_what_is_well() {
     let mut model = busy(140, 40);
     press(&mut model, "p");

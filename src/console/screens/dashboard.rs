@@ -41,6 +41,8 @@ pub struct State {
     pub problems_only: bool,
     /// The endpoint that was selected the last time: taken up when it comes.
     pub wanted: Option<String>,
+    /// The user chose a row; until then the cursor rests on the first one, the busiest.
+    pub chosen: bool,
 }
 
 impl Default for State {
@@ -51,6 +53,7 @@ impl Default for State {
             in_findings: false,
             problems_only: false,
             wanted: None,
+            chosen: false,
         }
     }
 }
@@ -136,8 +139,12 @@ impl Dashboard {
             .collect();
         let state = &mut model.screens.dashboard;
         state.list.set(keys, total);
+        if !state.chosen {
+            state.list.cursor = 0;
+        }
         if let Some(name) = state.wanted.take_if(|name| state.list.keys.contains(name)) {
             state.list.select(&name);
+            state.chosen = true;
         }
         let count = findings.len();
         state.findings.set(findings, count);
@@ -158,6 +165,7 @@ impl Screen for Dashboard {
     }
 
     fn update(&self, model: &mut Model, action: Action, _: Option<char>) -> Vec<Effect> {
+        model.dashboard.chosen = true;
         match action {
             Action::Open => match finding(model).cloned() {
                 Some(finding) => {
@@ -198,6 +206,7 @@ impl Screen for Dashboard {
     }
 
     fn mouse(&self, model: &mut Model, mouse: &Mouse) -> Vec<Effect> {
+        model.dashboard.chosen |= matches!(mouse, Mouse::Press(Hit::Row { .. }) | Mouse::Wheel { .. });
         match mouse {
             Mouse::Press(Hit::Row { pane, index }) => {
                 let state = &mut model.screens.dashboard;
@@ -238,6 +247,11 @@ impl Screen for Dashboard {
 
     fn resorted(&self, model: &mut Model) -> Vec<Effect> {
         Self::arrange(model);
+        Vec::new()
+    }
+
+    fn selected(&self, model: &mut Model) -> Vec<Effect> {
+        model.dashboard.chosen = true;
         Vec::new()
     }
 
