@@ -157,12 +157,13 @@ pub(super) fn finished_before(now_ms: i64) -> i64 {
 }
 
 fn fold(slot: &Slot, history: &mut History) {
-    let at = slot.second.swap(EMPTY, Ordering::AcqRel);
+    // The slot keeps its second: what a slow writer still adds to it is found by the next fold.
+    let at = slot.second.load(Ordering::Acquire);
     if at == EMPTY {
         return;
     }
     let (counts, bytes, latency) = slot.take();
-    if counts.total() == 0 {
+    if counts.total() == 0 && bytes == 0 && latency.is_empty() {
         return;
     }
     history.total.add_sparse(&latency);
