@@ -62,12 +62,7 @@ fn entry(name: &str, context: &config::Context) -> ContextEntry {
         ContextKind::Local { .. } => "local workspace",
         ContextKind::Azure { .. } => "Azure workspace",
     };
-    let access = match context.access {
-        config::Access::Open => Access::Open,
-        config::Access::Protected => Access::Protected,
-        config::Access::ReadOnly => Access::ReadOnly,
-    };
-    ContextEntry { name: name.to_owned(), kind: kind.to_owned(), access }
+    ContextEntry { name: name.to_owned(), kind: kind.to_owned(), access: context.access }
 }
 
 /// Flags by which a command reaches the workspace of this console.

@@ -71,6 +71,14 @@ impl Access {
             Self::ReadOnly => "read-only",
         }
     }
+
+    pub const fn is_read_only(self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
+
+    pub const fn is_protected(self) -> bool {
+        matches!(self, Self::Protected)
+    }
 }
 
 /// How the order of answers follows the traffic weights.

@@ -7,40 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::client::Workspace;
+pub use crate::config::Access;
 use crate::console::look::theme::ThemeName;
 
 /// A workspace on its way: the first frame does not wait for it.
 pub type Opening = Pin<Box<dyn Future<Output = color_eyre::Result<Workspace>> + Send>>;
-
-/// What may be changed in a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Access {
-    #[default]
-    Open,
-    /// Every change asks first.
-    Protected,
-    /// Nothing can be changed.
-    ReadOnly,
-}
-
-impl Access {
-    /// The word in the header.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Protected => "protected",
-            Self::ReadOnly => "read-only",
-        }
-    }
-
-    pub const fn is_read_only(self) -> bool {
-        matches!(self, Self::ReadOnly)
-    }
-
-    pub const fn is_protected(self) -> bool {
-        matches!(self, Self::Protected)
-    }
-}
 
 /// A workspace the user can switch to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
