@@ -45,11 +45,14 @@ fn run(args: Args) -> Result<()> {
         }
         _ => {}
     }
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .wrap_err("the asynchronous runtime cannot be started")?
-        .block_on(start(args))
+        .wrap_err("the asynchronous runtime cannot be started")?;
+    let outcome = runtime.block_on(start(args));
+    // Whatever still runs belongs to nobody any more: a thread that hangs must not hold up the end.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn start(args: Args) -> Result<()> {

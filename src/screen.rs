@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use color_eyre::eyre::{Context as _, Result};
 use mlconsole::cli::{self, CliError, Common, Need, note};
@@ -37,10 +38,28 @@ pub async fn run(common: &Common) -> Result<()> {
         open: opener(place, &owned),
     };
     let outcome = console::run(options).await;
-    for running in std::mem::take(&mut *owned.lock().await) {
-        running.shutdown().await;
-    }
+    stop(&owned).await;
     outcome
+}
+
+/// Stops the workspaces this process serves, so soon that nobody waits for the prompt: the user was told that endpoints
+/// stop with the console, and a request that hangs would hang for long.
+async fn stop(owned: &Owned) {
+    /// For requests in flight, of which nearly all take less.
+    const GRACE: Duration = Duration::from_millis(30);
+    /// For everything. What is not written down by then is measurements: changes were durable before their answers.
+    const PATIENCE: Duration = Duration::from_millis(70);
+    let all = std::mem::take(&mut *owned.lock().await);
+    let stopping = all.into_iter().map(|running| tokio::spawn(running.shutdown_within(GRACE)));
+    let stopping: Vec<_> = stopping.collect();
+    let stopped = async {
+        for one in stopping {
+            // A panic in it was reported where it happened.
+            let _ = one.await;
+        }
+    };
+    // One that does not stop in time is ended with the process, as if killed.
+    let _ = tokio::time::timeout(PATIENCE, stopped).await;
 }
 
 /// Opens contexts by name; the first one as the flags describe it, `--data-dir` included.
@@ -126,9 +145,7 @@ impl Demo {
 
     pub async fn end(self) -> Result<()> {
         self.stop.stop();
-        for running in std::mem::take(&mut *self.running.lock().await) {
-            running.shutdown().await;
-        }
+        stop(&self.running).await;
         self.folder.close().wrap_err("the demo's folder could not be removed")
     }
 }

@@ -40,6 +40,7 @@ const AT_HOME: &[(&str, &[&str], &str)] = &[
     ("crossterm::cursor", TERMINAL, "only console/term touches the terminal"),
     ("crossterm::execute", TERMINAL, "only console/term touches the terminal"),
     ("crossterm::queue", TERMINAL, "only console/term touches the terminal"),
+    ("EventStream", TERMINAL, "only console/term reads the terminal"),
     ("ratatui::init", TERMINAL, "only console/term touches the terminal"),
     ("ratatui::restore", TERMINAL, "only console/term touches the terminal"),
     (

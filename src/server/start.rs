@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::api::tokens::Tokens;
 use super::app::{App, Options};
@@ -89,13 +89,19 @@ impl Running {
     /// Takes no new requests, lets those in flight finish (at most `Options::drain`), writes everything down and stops.
     /// Operations that have not ended are taken up again at the next start.
     pub async fn shutdown(self) {
+        let grace = self.app.options.drain;
+        self.shutdown_within(grace).await;
+    }
+
+    /// The same with another grace for the requests in flight.
+    pub async fn shutdown_within(self, grace: Duration) {
         let Self { app, gateway, minutes, lock } = self;
         if let Some(file) = &app.options.ready_file {
             // Whoever waits on the file must not believe a workspace that is gone.
             let _ = std::fs::remove_file(file);
         }
         app.closing.send_replace(true);
-        gateway.shutdown(app.options.drain).await;
+        gateway.shutdown(grace).await;
         drop(minutes);
         super::minutes::flush(&app.store, &app.telemetry).await;
         app.reconciler.stop();

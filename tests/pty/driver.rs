@@ -14,7 +14,16 @@ fn some(n: u16) -> std::num::NonZero<u16> {
     std::num::NonZero::new(n).unwrap()
 }
 
-type Shared = Arc<(Mutex<(vt100::Parser, Vec<u8>, bool)>, Condvar)>;
+/// What has come out of the program.
+struct Told {
+    parser: vt100::Parser,
+    bytes: Vec<u8>,
+    over: bool,
+    /// When the last of it came.
+    at: Instant,
+}
+
+type Shared = Arc<(Mutex<Told>, Condvar)>;
 
 /// A program in a terminal.
 pub struct Terminal {
@@ -22,6 +31,7 @@ pub struct Terminal {
     writer: Box<dyn std::io::Write + Send>,
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
+    started: Instant,
 }
 
 impl Terminal {
@@ -41,28 +51,30 @@ impl Terminal {
         for (name, value) in env {
             command.env(name, value);
         }
+        let started = Instant::now();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
-        let shared: Shared = Arc::new((
-            Mutex::new((vt100::Parser::new(some(rows), some(columns), 0), Vec::new(), false)),
-            Condvar::new(),
-        ));
+        let parser = vt100::Parser::new(some(rows), some(columns), 0);
+        let told = Told { parser, bytes: Vec::new(), over: false, at: started };
+        let shared: Shared = Arc::new((Mutex::new(told), Condvar::new()));
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || {
             let mut bytes = [0; 8192];
             loop {
                 let read = reader.read(&mut bytes);
+                let at = Instant::now();
                 let mut state = theirs.0.lock().unwrap();
                 match read {
                     Ok(n) if n > 0 => {
-                        state.0.process(&bytes[..n]);
-                        state.1.extend_from_slice(&bytes[..n]);
+                        state.parser.process(&bytes[..n]);
+                        state.bytes.extend_from_slice(&bytes[..n]);
+                        state.at = at;
                     }
-                    _ => state.2 = true,
+                    _ => state.over = true,
                 }
-                let over = state.2;
+                let over = state.over;
                 drop(state);
                 theirs.1.notify_all();
                 if over {
@@ -70,12 +82,22 @@ impl Terminal {
                 }
             }
         });
-        Self { shared, writer, master: pair.master, child }
+        Self { shared, writer, master: pair.master, child, started }
+    }
+
+    /// When the program was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
     }
 
     /// Every byte that was written so far.
     pub fn bytes(&self) -> Vec<u8> {
-        self.shared.0.lock().unwrap().1.clone()
+        self.shared.0.lock().unwrap().bytes.clone()
     }
 
     /// Types bytes.
@@ -84,22 +106,27 @@ impl Terminal {
         self.writer.flush().unwrap();
     }
 
-    /// Waits until `done` holds for the screen.
-    pub fn until(&self, what: &str, done: impl Fn(&str) -> bool) -> String {
+    /// Waits until `done` holds for the screen and the bytes so far; gives when the last of these came.
+    pub fn when(&self, what: &str, done: impl Fn(&str, &[u8]) -> bool) -> (Instant, String) {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.0.lock().unwrap();
         loop {
-            let screen = state.0.screen().contents();
-            if done(&screen) {
-                return screen;
+            let screen = state.parser.screen().contents();
+            if done(&screen, &state.bytes) {
+                return (state.at, screen);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || state.2 {
+            if left.is_zero() || state.over {
                 drop(state);
                 panic!("waited for {what}; the screen is:\n{screen}");
             }
             state = self.shared.1.wait_timeout(state, left).unwrap().0;
         }
+    }
+
+    /// Waits until `done` holds for the screen.
+    pub fn until(&self, what: &str, done: impl Fn(&str) -> bool) -> String {
+        self.when(what, |screen, _| done(screen)).1
     }
 
     /// Waits until `text` is on the screen.
@@ -114,7 +141,7 @@ impl Terminal {
     }
 
     pub fn resize(&self, columns: u16, rows: u16) {
-        self.shared.0.lock().unwrap().0.screen_mut().set_size(some(rows), some(columns));
+        self.shared.0.lock().unwrap().parser.screen_mut().set_size(some(rows), some(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -123,15 +150,21 @@ impl Terminal {
         {
             let deadline = Instant::now() + PATIENCE;
             let mut state = self.shared.0.lock().unwrap();
-            while !state.2 {
+            while !state.over {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let screen = state.0.screen().contents();
+                let screen = state.parser.screen().contents();
                 assert!(!left.is_zero(), "the program did not end; the screen is:\n{screen}");
                 state = self.shared.1.wait_timeout(state, left).unwrap().0;
             }
         }
         let ended = self.child.wait().unwrap();
         (ended.success(), self.bytes())
+    }
+
+    /// Waits until the process has gone, whatever it has written.
+    pub fn gone(mut self) -> Instant {
+        self.child.wait().unwrap();
+        Instant::now()
     }
 }
 

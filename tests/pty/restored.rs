@@ -118,7 +118,7 @@ fn panicking() {
     let options = ConsoleOptions {
         contexts: vec![ContextEntry { name: "local".into(), kind: "local workspace".into(), access: Access::Open }],
         context: "local".into(),
-        open: Arc::new(|_| Box::pin(async { panic!("a bug in the console") })),
+        open: Arc::new(|_| panic!("a bug in the console")),
         settings: Settings { mouse: true, ..Settings::default() },
         reload: None,
         state_file: None,

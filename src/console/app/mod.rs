@@ -17,6 +17,7 @@ pub mod list;
 pub mod model;
 /// Where the user is and was.
 pub mod nav;
+mod opening;
 /// How the console is started.
 pub mod options;
 mod poller;

@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crossterm::event::{Event as TermEvent, EventStream, KeyEventKind, MouseEvent, MouseEventKind};
-use futures_util::StreamExt as _;
+use crossterm::event::{Event as TermEvent, KeyEventKind, MouseEvent, MouseEventKind};
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -15,7 +14,8 @@ use super::event::{Effect, Event, Hit, Mouse};
 use super::exec::{self, Executor};
 use super::keep;
 use super::model::Model;
-use super::options::{ConsoleOptions, Opening, Reach};
+use super::opening::Opener;
+use super::options::{ConsoleOptions, Reach};
 use super::poller::now_ms;
 use super::saved::Saved;
 use super::update::update;
@@ -26,6 +26,10 @@ use crate::console::term::{self, Screen};
 const INPUT_EVERY: Duration = Duration::from_millis(10);
 /// Between two frames after news.
 const NEWS_EVERY: Duration = Duration::from_millis(100);
+/// Longest time news are taken in without a look at the keys.
+const SLICE: Duration = Duration::from_millis(3);
+/// How long the end waits for the last text of the state file.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// Runs the console until the user quits.
 ///
@@ -59,21 +63,24 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
     model.size = screen.size()?;
     let (events, inbox) = unbounded_channel();
     let (keeper, texts) = watch::channel(String::new());
-    if let Some(path) = options.state_file.clone() {
-        tokio::spawn(exec::keep(path, texts));
-    }
+    let kept = options.state_file.clone().map(|path| tokio::spawn(exec::keep(path, texts)));
     let program = Program {
         executor: Executor::new(events, context.access),
         model,
         screen,
         drawn: Drawn::default(),
         keeper,
-        opening: None,
-        terminal: Some(EventStream::new()),
+        opener: Opener::default(),
+        ended: false,
         options,
     };
-    let outcome = program.run(inbox).await;
+    let (outcome, opener) = program.run(inbox).await;
     term::restore();
+    opener.end().await;
+    if let Some(kept) = kept {
+        // The text that was asked for last; a disk that takes longer does not keep anybody from leaving.
+        let _ = tokio::time::timeout(LAST_WORDS, kept).await;
+    }
     outcome
 }
 
@@ -83,9 +90,8 @@ struct Program {
     drawn: Drawn,
     executor: Executor,
     keeper: watch::Sender<String>,
-    opening: Option<(u64, Opening)>,
-    /// Dropped while another program has the terminal.
-    terminal: Option<EventStream>,
+    opener: Opener,
+    ended: bool,
     options: ConsoleOptions,
 }
 
@@ -100,7 +106,13 @@ enum Woken {
 }
 
 impl Program {
-    async fn run(mut self, mut inbox: UnboundedReceiver<Event>) -> color_eyre::Result<()> {
+    /// Runs to the end; gives what is still being opened.
+    async fn run(mut self, mut inbox: UnboundedReceiver<Event>) -> (color_eyre::Result<()>, Opener) {
+        let outcome = self.turn(&mut inbox).await;
+        (outcome, self.opener)
+    }
+
+    async fn turn(&mut self, inbox: &mut UnboundedReceiver<Event>) -> color_eyre::Result<()> {
         let mut stops = [
             signal(SignalKind::terminate())?,
             signal(SignalKind::hangup())?,
@@ -110,8 +122,8 @@ impl Program {
         // SIGTSTP has no name of its own in tokio.
         let mut suspends = signal(SignalKind::from_raw(libc::SIGTSTP))?;
         let first = self.options.context.clone();
-        self.opening = Some((self.model.epoch, (self.options.open)(&first)));
         let mut last_frame = self.draw()?;
+        self.opener.start(self.model.epoch, (self.options.open)(&first));
         let mut due: Option<Instant> = None;
         loop {
             let wake = self
@@ -119,12 +131,12 @@ impl Program {
                 .wake_at()
                 .map(|at| Instant::now() + Duration::from_millis((at - now_ms()).clamp(10, 60_000) as u64));
             let alarm = [due, wake].into_iter().flatten().min();
-            let woken = self.wait(&mut inbox, &mut stops, &mut suspends, alarm).await;
+            let woken = self.wait(inbox, &mut stops, &mut suspends, alarm).await;
             self.model.now = now_ms();
             let soon = match woken {
                 Woken::Stop => return Ok(()),
                 Woken::Suspend => {
-                    self.lend(Screen::suspend)?;
+                    self.screen.suspend()?;
                     Some(Duration::ZERO)
                 }
                 Woken::Terminal(None) => return Ok(()),
@@ -132,8 +144,10 @@ impl Program {
                 Woken::News(event) => {
                     self.take(event);
                     // whatever else has come meanwhile, for the price of one frame
-                    for _ in 0..256 {
-                        let Ok(event) = inbox.try_recv() else { break };
+                    let until = Instant::now() + SLICE;
+                    while Instant::now() < until
+                        && let Ok(event) = inbox.try_recv()
+                    {
                         self.take(event);
                     }
                     self.take(Event::Wake);
@@ -150,7 +164,7 @@ impl Program {
                     Some(Duration::ZERO)
                 }
             };
-            if self.quitting() {
+            if self.ended {
                 return Ok(());
             }
             if let Some(gap) = soon {
@@ -171,12 +185,11 @@ impl Program {
         suspends: &mut Signal,
         alarm: Option<Instant>,
     ) -> Woken {
-        let terminal = &mut self.terminal;
-        let opening = &mut self.opening;
+        let (screen, opener) = (&mut self.screen, &mut self.opener);
         let [term, hup, int, quit] = stops;
         tokio::select! {
             biased;
-            event = next(terminal) => Woken::Terminal(event),
+            event = screen.next() => Woken::Terminal(event),
             _ = term.recv() => Woken::Stop,
             _ = hup.recv() => Woken::Stop,
             _ = int.recv() => Woken::Stop,
@@ -184,17 +197,13 @@ impl Program {
             _ = suspends.recv() => Woken::Suspend,
             () = sleep(alarm) => Woken::Time,
             Some(event) = inbox.recv() => Woken::News(event),
-            (epoch, outcome) = open(opening) => Woken::Opened(epoch, outcome),
+            (epoch, outcome) = opener.next() => Woken::Opened(epoch, outcome),
         }
     }
 
     fn draw(&mut self) -> std::io::Result<Instant> {
         self.drawn = self.screen.draw(&self.model)?;
         Ok(Instant::now())
-    }
-
-    fn quitting(&self) -> bool {
-        self.terminal.is_none()
     }
 
     /// Takes what the terminal says; false when nothing can have changed.
@@ -267,7 +276,7 @@ impl Program {
             Effect::Switch { epoch, context } => {
                 self.executor.leave();
                 self.executor.set_access(self.model.context.access);
-                self.opening = Some((epoch, (self.options.open)(&context)));
+                self.opener.start(epoch, (self.options.open)(&context));
             }
             Effect::Save(text) => {
                 self.keeper.send_replace(text);
@@ -291,15 +300,15 @@ impl Program {
             }
             Effect::Copy(text) => return self.screen.copy(&text).err().and_then(|e| failed("cannot copy", e)),
             Effect::Mouse(on) => return self.screen.set_mouse(on).err().and_then(|e| failed("mouse", e)),
-            Effect::Redraw => return self.screen.repaint().err().and_then(|e| failed("cannot paint", e)),
-            Effect::Suspend => return self.lend(Screen::suspend).err().and_then(|e| failed("cannot suspend", e)),
+            Effect::Redraw => self.screen.repaint(),
+            Effect::Suspend => return self.screen.suspend().err().and_then(|e| failed("cannot suspend", e)),
             Effect::Edit { tag, text, suffix } => {
-                let edited = self.lend(|screen| screen.lend(|| term::editor::edit(&text, suffix)));
+                let edited = self.screen.lend(|| term::editor::edit(&text, suffix));
                 let text = edited.unwrap_or_else(|error| Err(error.to_string()));
                 return Some(Event::Edited { tag, text });
             }
             Effect::Page(text) => {
-                let paged = self.lend(|screen| screen.lend(|| term::editor::page(&text)));
+                let paged = self.screen.lend(|| term::editor::page(&text));
                 return match paged {
                     Ok(Ok(())) => None,
                     Ok(Err(why)) => Some(Event::Told { text: why, bad: true }),
@@ -308,18 +317,10 @@ impl Program {
             }
             Effect::Quit => {
                 self.executor.leave();
-                self.terminal = None;
+                self.ended = true;
             }
         }
         None
-    }
-
-    /// Lets another program read the terminal: our own reader is dropped meanwhile, or it would eat its keys.
-    fn lend<T>(&mut self, work: impl FnOnce(&mut Screen) -> std::io::Result<T>) -> std::io::Result<T> {
-        self.terminal = None;
-        let outcome = work(&mut self.screen);
-        self.terminal = Some(EventStream::new());
-        outcome
     }
 }
 
@@ -343,21 +344,6 @@ fn exact(area: ratatui::layout::Rect, hit: &Hit, column: u16) -> Hit {
         Hit::Chart { ago } => Hit::Chart { ago: (u64::from(*ago) * (last - at.min(last)) / last) as u32 },
         other => other.clone(),
     }
-}
-
-async fn next(terminal: &mut Option<EventStream>) -> Option<std::io::Result<TermEvent>> {
-    match terminal {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn open(opening: &mut Option<(u64, Opening)>) -> (u64, color_eyre::Result<crate::client::Workspace>) {
-    let Some((epoch, future)) = opening else { return std::future::pending().await };
-    let epoch = *epoch;
-    let outcome = future.await;
-    *opening = None;
-    (epoch, outcome)
 }
 
 async fn sleep(at: Option<Instant>) {

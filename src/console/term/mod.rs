@@ -1,5 +1,6 @@
 //! The only module that touches the terminal.
 
+mod canvas;
 /// Editor and pager.
 pub mod editor;
 
@@ -7,17 +8,16 @@ use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
-use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
-use crossterm::terminal::{
-    self, BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event, EventStream,
 };
-use crossterm::{cursor, execute, queue};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Rect;
+use crossterm::terminal::{self, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{cursor, execute};
+use futures_util::StreamExt as _;
 
 use super::app::model::Model;
-use super::screens::{self, Drawn};
+use super::screens::Drawn;
+use canvas::Canvas;
 
 /// Button and drag reports with SGR coordinates; motion without a button is not asked for.
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1002h\x1b[?1006h";
@@ -28,7 +28,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours. Dropping it gives everything back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<io::Stdout>>>,
+    canvas: Canvas<BufWriter<io::Stdout>>,
+    /// Dropped while another program has the terminal: it would eat that program's keys.
+    events: Option<EventStream>,
     mouse: bool,
 }
 
@@ -37,16 +39,10 @@ impl Screen {
     pub fn take(mouse: bool) -> io::Result<Self> {
         // Colours are chosen by our themes; crossterm's own reaction to NO_COLOR would wipe bold and reverse.
         crossterm::style::force_color_output(true);
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
-        enter(mouse)?;
         install_panic_hook();
-        match Terminal::new(backend) {
-            Ok(terminal) => Ok(Self { terminal, mouse }),
-            Err(error) => {
-                restore();
-                Err(error)
-            }
-        }
+        enter(mouse).inspect_err(|_| restore())?;
+        let canvas = Canvas::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+        Ok(Self { canvas, events: Some(EventStream::new()), mouse })
     }
 
     /// Columns and rows.
@@ -54,24 +50,22 @@ impl Screen {
         terminal::size()
     }
 
-    /// Draws the model in one synchronized update.
+    /// The next thing the terminal has to say; `None` when it has gone.
+    pub async fn next(&mut self) -> Option<io::Result<Event>> {
+        match &mut self.events {
+            Some(events) => events.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Draws the model in one synchronized update; a picture that is there already is not written again.
     pub fn draw(&mut self, model: &Model) -> io::Result<Drawn> {
-        let mut drawn = Drawn::default();
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| {
-            drawn = screens::draw(model, frame.buffer_mut());
-            if let Some(position) = drawn.cursor {
-                frame.set_cursor_position(position);
-            }
-        })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        Ok(drawn)
+        self.canvas.draw(model, terminal::size()?)
     }
 
     /// Paints everything anew with the next frame.
-    pub fn repaint(&mut self) -> io::Result<()> {
-        let (width, height) = terminal::size()?;
-        self.terminal.resize(Rect::new(0, 0, width, height))
+    pub fn repaint(&mut self) {
+        self.canvas.forget();
     }
 
     /// Switches mouse reports.
@@ -99,16 +93,19 @@ impl Screen {
 
     /// Gives the terminal back while another program uses it.
     pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
+        self.events = None;
         restore();
         let result = work();
         enter(self.mouse)?;
-        self.repaint()?;
+        self.repaint();
+        self.events = Some(EventStream::new());
         Ok(result)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        tracing::debug!(frames = self.canvas.frames(), "the screen is given back");
         restore();
     }
 }
