@@ -9,56 +9,20 @@
 #[path = "../../tests/engine/build.rs"]
 #[allow(dead_code)]
 mod build;
+mod serving;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use color_eyre::eyre::{Result, ensure, eyre};
 use mlconsole::client::{NewModel, ScoreCall, Workspace, sample};
-use mlconsole::resources::{Connection, Deployment, Endpoint, Sku, TrafficMap, Weight};
+use mlconsole::resources::{Deployment, Endpoint, Sku, TrafficMap, Weight};
 
 use build::{Dim, FLOAT, model, node, save, value, weights};
+use serving::{PATIENCE, Serving, serve, usage};
 
 const ROUNDS: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A workspace in a process of its own, ended with it.
-struct Serving {
-    child: Child,
-    connection: Connection,
-    started: Instant,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // SAFETY: a signal to the process this program started and has not waited for yet.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(data: &Path) -> Result<Serving> {
-    let ready = data.with_extension("ready");
-    let _ = std::fs::remove_file(&ready);
-    let started = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_mlconsole"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(data)
-        .arg("--ready-file")
-        .arg(&ready)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    while started.elapsed() < PATIENCE {
-        if let Ok(text) = std::fs::read_to_string(&ready) {
-            return Ok(Serving { child, connection: serde_json::from_str(&text)?, started });
-        }
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    Err(eyre!("the workspace was not ready within {PATIENCE:?}"))
-}
 
 /// Asks until the answer is 200.
 async fn answer(workspace: &Workspace, endpoint: &str, body: &Bytes) -> Result<()> {
@@ -73,17 +37,6 @@ async fn answer(workspace: &Workspace, endpoint: &str, body: &Bytes) -> Result<(
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
     Err(eyre!("{endpoint} did not answer within {PATIENCE:?}"))
-}
-
-/// Resident KiB and processor seconds so far, from /proc.
-fn usage(pid: u32) -> Result<(u64, f64)> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or_else(|| eyre!("no VmRSS"))?;
-    let kib = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).ok_or_else(|| eyre!("VmRSS is no number"))?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after = stat.rsplit_once(')').ok_or_else(|| eyre!("no name in stat"))?.1;
-    let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
-    Ok((kib, ticks / 100.0))
 }
 
 fn spread(mut times: Vec<f64>) -> String {
@@ -152,9 +105,9 @@ async fn file_to_answer(workspace: &Workspace, folder: &Path) -> Result<()> {
 
 async fn resting(serving: &Serving) -> Result<()> {
     const REST: Duration = Duration::from_secs(10);
-    let before = usage(serving.child.id())?;
+    let before = usage(serving.pid())?;
     tokio::time::sleep(REST).await;
-    let after = usage(serving.child.id())?;
+    let after = usage(serving.pid())?;
     println!("resident with two small models                 {:.1} MiB   (budget 40 MiB)", after.0 as f64 / 1_024.0);
     let percent = (after.1 - before.1) / REST.as_secs_f64() * 100.0;
     println!("processor while nothing is asked, 10 s         {percent:.2} % of a core   (budget 1 %)");

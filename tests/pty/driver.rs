@@ -30,8 +30,7 @@ pub struct Terminal {
     shared: Shared,
     writer: Box<dyn std::io::Write + Send>,
     master: Box<dyn MasterPty + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    started: Instant,
+    pub child: Box<dyn Child + Send + Sync>,
 }
 
 impl Terminal {
@@ -51,13 +50,12 @@ impl Terminal {
         for (name, value) in env {
             command.env(name, value);
         }
-        let started = Instant::now();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
         let parser = vt100::Parser::new(some(rows), some(columns), 0);
-        let told = Told { parser, bytes: Vec::new(), over: false, at: started };
+        let told = Told { parser, bytes: Vec::new(), over: false, at: Instant::now() };
         let shared: Shared = Arc::new((Mutex::new(told), Condvar::new()));
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -82,17 +80,7 @@ impl Terminal {
                 }
             }
         });
-        Self { shared, writer, master: pair.master, child, started }
-    }
-
-    /// When the program was started.
-    pub fn started(&self) -> Instant {
-        self.started
-    }
-
-    /// Its process number.
-    pub fn pid(&self) -> u32 {
-        self.child.process_id().unwrap()
+        Self { shared, writer, master: pair.master, child }
     }
 
     /// Every byte that was written so far.
@@ -159,12 +147,6 @@ impl Terminal {
         }
         let ended = self.child.wait().unwrap();
         (ended.success(), self.bytes())
-    }
-
-    /// Waits until the process has gone, whatever it has written.
-    pub fn gone(mut self) -> Instant {
-        self.child.wait().unwrap();
-        Instant::now()
     }
 }
 
