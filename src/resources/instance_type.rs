@@ -25,6 +25,11 @@ impl InstanceType {
 /// What Azure takes when a managed deployment names no size.
 pub const DEFAULT: &str = "Standard_F4s_v2";
 
+/// `1 instance`, `3 instances`.
+pub fn how_many(count: u32) -> String {
+    if count == 1 { "1 instance".into() } else { format!("{count} instances") }
+}
+
 /// The size called `name`, in any case.
 pub fn lookup(name: &str) -> Option<&'static InstanceType> {
     ALL.iter().find(|size| size.name.eq_ignore_ascii_case(name))

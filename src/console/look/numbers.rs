@@ -81,6 +81,11 @@ pub fn span_ms(ms: i64) -> String {
     }
 }
 
+/// How long something took: `12 ms`, from a second on as a span.
+pub fn took_ms(ms: i64) -> String {
+    if ms < 1_000 { format!("{} ms", ms.max(0)) } else { span_ms(ms) }
+}
+
 /// A window: `60 s`, `5 m`.
 pub fn window(seconds: u32) -> String {
     if seconds < 120 { format!("{seconds} s") } else { format!("{} m", seconds / 60) }

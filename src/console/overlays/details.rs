@@ -24,7 +24,7 @@ impl State {
     pub fn of(model: &Model, task: &Task) -> Self {
         let mut lines = vec![task.title.clone(), String::new()];
         let took = task.ended_ms.unwrap_or(model.now) - task.started_ms;
-        lines.push(format!("started {}, took {}", model.clock(task.started_ms, true), numbers::span_ms(took)));
+        lines.push(format!("started {}, took {}", model.clock(task.started_ms, true), numbers::took_ms(took)));
         if let Some(operation) = &task.operation
             && let Some(details) = &operation.properties
         {
@@ -32,7 +32,7 @@ impl State {
                 let state = match (phase.started_ms, phase.ended_ms) {
                     (0, _) => "waiting".into(),
                     (_, 0) => "running".into(),
-                    (from, to) => numbers::span_ms(to - from),
+                    (from, to) => numbers::took_ms(to - from),
                 };
                 let note = phase.note.as_deref().map_or(String::new(), |note| format!(" ({note})"));
                 lines.push(format!("  {}: {state}{note}", phase.name));

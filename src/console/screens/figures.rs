@@ -156,26 +156,40 @@ pub fn distribution(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView)
     let mut counts = Line::default();
     for (name, mark, histogram) in &all {
         counts.push_span(span(format!(" {} {name} ", mark.shape), mark.style));
-        counts.push_span(span(format!("{} requests ", numbers::count(histogram.count())), theme.dim));
+        counts.push_span(span(format!("{} ", numbers::count(histogram.count())), theme.dim));
     }
+    counts.push_span(span("requests", theme.dim));
     ui.line(rest.x, plot.bottom(), rest.width, &counts);
-    let ms = |histogram: &Histogram, q: f64| histogram.quantile(q).map(|us| us / 1_000.0);
+    let full = comparison(model, &all, true);
+    let line = if full.width() <= usize::from(rest.width) { full } else { comparison(model, &all, false) };
+    ui.line(rest.x, plot.bottom() + 1, rest.width, &line);
+}
+
+/// Percentiles of one or two distributions, with the change from the first to the second; the values themselves give way
+/// where only the changes have room.
+fn comparison(model: &Model, all: &[(String, Mark, Histogram)], full: bool) -> Line<'static> {
+    let theme = &model.theme;
     let mut line = Line::default();
     for (label, q) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
         line.push_span(span(format!(" {label} "), theme.dim));
-        let values: Vec<Option<f64>> = all.iter().map(|(_, _, histogram)| ms(histogram, q)).collect();
-        for (value, (_, mark, _)) in values.iter().zip(&all) {
-            line.push_span(span(format!("{}{} ", mark.shape, numbers::maybe(*value)), mark.style));
+        let ms = |histogram: &Histogram| histogram.quantile(q).map(|us| us / 1_000.0);
+        let values: Vec<Option<f64>> = all.iter().map(|(_, _, histogram)| ms(histogram)).collect();
+        if full || values.len() < 2 {
+            for (value, (_, mark, _)) in values.iter().zip(all) {
+                line.push_span(span(format!("{}{} ", mark.shape, numbers::maybe(*value)), mark.style));
+            }
         }
-        if let [Some(a), Some(b)] = values[..]
-            && a > 0.0
-        {
-            let change = (b / a - 1.0) * 100.0;
-            let style = if change > 20.0 { theme.warn } else { theme.dim };
-            line.push_span(span(format!("Δ {change:+.0} % "), style));
+        match values[..] {
+            [Some(a), Some(b)] if a > 0.0 => {
+                let change = (b / a - 1.0) * 100.0;
+                let style = if change > 20.0 { theme.warn } else { theme.dim };
+                line.push_span(span(format!("{} {change:+.0} % ", theme.glyphs.delta), style));
+            }
+            [_, _] if !full => line.push_span(span(format!("{} ", theme.glyphs.dash), theme.dim)),
+            _ => {}
         }
     }
-    ui.line(rest.x, plot.bottom() + 1, rest.width, &line);
+    line
 }
 
 /// One of the pictures.

@@ -20,7 +20,7 @@ use crate::resources::{AssetContainer, ModelReport, ModelVersion};
 
 /// Columns of the models.
 pub const COLUMNS: [Column; 3] =
-    [Column::left("NAME", 16, 0).grow(1), Column::right("LATEST", 7, 0), Column::left("DESCRIPTION", 12, 1).grow(2)];
+    [Column::left("NAME", 24, 0).grow(1), Column::right("LATEST", 7, 0), Column::left("DESCRIPTION", 12, 1).grow(2)];
 
 /// A version, by model and version.
 pub type Of = (String, String);

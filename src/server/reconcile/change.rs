@@ -6,6 +6,7 @@ use super::model::{load_failure, on_own_thread};
 use super::notes::{drain_time, say};
 use super::tracker::{Stop, Tracker};
 use super::{Reconciler, Serving, Slot, lock, rewrite};
+use crate::resources::instance_type::how_many;
 use crate::resources::{ArmError, Deployment, Endpoint, ProvisioningState};
 use crate::server::store::{Change, Expect, Key, Kind, StoreError};
 use crate::server::telemetry::{Container, Level};
@@ -28,7 +29,7 @@ impl Reconciler {
         on_own_thread(format!("scale {}", wanted.name), move || pool.scale(count))
             .await
             .map_err(|e| Stop::Failed(load_failure(&e)))?;
-        let text = format!("Scaled from {before} to {count} instance(s).");
+        let text = format!("Scaled from {before} to {}.", how_many(count));
         self.report(slot, |r| r.event("Scaled", true, text.as_str()));
         let log = self.telemetry.deployment(endpoint, &wanted.name);
         say(&log, Container::InferenceServer, Level::Info, &text);

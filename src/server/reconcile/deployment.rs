@@ -9,7 +9,7 @@ use super::notes::{drain_time, say, settings_of};
 use super::report::{Report, State, Step};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
-use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState};
+use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
 use crate::server::engine::Servable;
 use crate::server::gateway::Pool;
 use crate::server::store::{Change, Expect, Key, Kind};
@@ -152,7 +152,7 @@ impl Reconciler {
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server")
         });
-        let text = format!("{instances} instance(s) ready after {} ms.", began.elapsed().as_millis());
+        let text = format!("{} ready after {} ms.", instance_type::how_many(instances), began.elapsed().as_millis());
         say(&log, Container::InferenceServer, Level::Info, &text);
 
         tracker.next();

@@ -119,7 +119,7 @@ fn operation_cell(model: &Model, operation: &Operation, column: usize, width: u1
             };
             Line::from(span(text, if operation.error.is_some() { theme.bad } else { theme.text }))
         }
-        4 => Line::from(span(took(model, operation).map_or("–".into(), numbers::span_ms), theme.text)),
+        4 => Line::from(span(took(model, operation).map_or("–".into(), numbers::took_ms), theme.text)),
         _ => Line::from(span(details.who, theme.dim)),
     }
 }
@@ -188,14 +188,14 @@ pub fn operation_text(model: &Model, operation: &Operation) -> String {
     let details = operation.properties.clone().unwrap_or_default();
     let mut lines = vec![format!("{} {}: {}", details.verb, target(operation), operation.status.to_lowercase())];
     let started = millis(&operation.start_time).map_or("–".into(), |at| model.clock(at, true));
-    let took = took(model, operation).map_or("–".into(), numbers::span_ms);
+    let took = took(model, operation).map_or("–".into(), numbers::took_ms);
     lines.push(format!("asked for by {} at {started}, took {took}", details.who));
     lines.push(String::new());
     for phase in &details.phases {
         let state = match (phase.started_ms, phase.ended_ms) {
             (0, _) => "waiting".into(),
             (_, 0) => "running".into(),
-            (from, to) => numbers::span_ms(to - from),
+            (from, to) => numbers::took_ms(to - from),
         };
         let note = phase.note.as_deref().map_or(String::new(), |note| format!("  {note}"));
         lines.push(format!("{}: {state}{note}", phase.name));

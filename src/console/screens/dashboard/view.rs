@@ -7,7 +7,7 @@ use super::COLUMNS;
 use crate::console::actions::{self, Action};
 use crate::console::app::event::Hit;
 use crate::console::app::model::Model;
-use crate::console::data::{Data, EndpointView, Link, Series, Severity, Summary};
+use crate::console::data::{Data, EndpointView, Finding, Link, Series, Severity, Summary};
 use crate::console::look::ui::span;
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::screens::figures;
@@ -160,7 +160,12 @@ fn findings(model: &Model, ui: &mut Ui, area: Rect) {
     }
     let cursor = if state.in_findings { state.findings.cursor.min(all.len() - 1) } else { 0 };
     let top = first(cursor, rows, all.len());
-    let wide = (area.width / 4).clamp(16, 28);
+    let subject = |finding: &Finding| match &finding.deployment {
+        Some(deployment) => format!("{} / {deployment}", finding.endpoint),
+        None => finding.endpoint.clone(),
+    };
+    let longest = all.iter().skip(top).take(rows).map(|finding| ui.measure(&subject(finding))).max().unwrap_or(0);
+    let wide = longest.clamp(8, (area.width / 4).clamp(16, 28));
     let open = model.keymap.first(actions::row(Action::Open));
     for (y, (index, finding)) in (rest.y..rest.bottom()).zip(all.iter().enumerate().skip(top)) {
         let (glyph, style) = match finding.severity {
@@ -170,12 +175,8 @@ fn findings(model: &Model, ui: &mut Ui, area: Rect) {
         };
         let line = Rect { y, height: 1, ..rest };
         ui.text(rest.x + 1, y, 1, glyph, style);
-        let mut subject = finding.endpoint.clone();
-        if let Some(deployment) = &finding.deployment {
-            subject = format!("{subject} / {deployment}");
-        }
-        ui.text(rest.x + 3, y, wide, &subject, theme.strong);
-        let x = rest.x + 4 + wide;
+        ui.text(rest.x + 3, y, wide, &subject(finding), theme.strong);
+        let x = rest.x + 5 + wide;
         let selected = state.in_findings && index == cursor;
         let step = if selected { format!("{open} {}", finding.step) } else { String::new() };
         let room = rest.right().saturating_sub(x + if selected { ui.measure(&step) + 2 } else { 1 });

@@ -305,6 +305,6 @@ fn phase(model: &Model, ui: &mut Ui, area: Rect, phase: &Phase) {
         ui.text(end + 2, area.y, area.right().saturating_sub(end + 12), note, theme.dim);
     }
     if let Some(ms) = time {
-        ui.right(area.right() - 1, area.y, 10, &numbers::span_ms(ms), theme.dim);
+        ui.right(area.right() - 1, area.y, 10, &numbers::took_ms(ms), theme.dim);
     }
 }

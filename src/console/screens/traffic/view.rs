@@ -81,9 +81,13 @@ fn sliders(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, draft: &
     let theme = &model.theme;
     let wide = area.width >= 110;
     let names = marks.iter().map(|(name, _)| ui.measure(name)).max().unwrap_or(4).clamp(8, 20);
+    let model_of =
+        |name: &str| view.deployments.get(name).and_then(|deployment| deployment.model()).unwrap_or_default();
+    let models = marks.iter().map(|(name, _)| ui.measure(&model_of(name))).max().unwrap_or(0);
+    let models = models.clamp(8, (area.width / 8).max(14));
     let mut label = (names + 6).max(20);
     if wide {
-        label += 22;
+        label = names + models + 14;
     }
     let after = 15;
     let track = |y: u16| Rect { x: area.x + label, y, width: area.width.saturating_sub(label + after + 1), height: 1 };
@@ -108,11 +112,10 @@ fn sliders(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, draft: &
         row(model, ui, Rect { y, height: 1, ..area }, &slider, &entry.name, typed);
         let deployment = view.deployments.get(&entry.name);
         if wide {
-            let model_name = deployment.and_then(|deployment| deployment.model()).unwrap_or_default();
-            ui.text(area.x + names + 6, y, 14, &model_name, theme.dim);
+            ui.text(area.x + names + 6, y, models, &model_of(&entry.name), theme.dim);
             let ready = deployment.is_some_and(|deployment| deployment.ready() > 0);
             let (word, style) = if ready { ("live", theme.dim) } else { ("down", theme.bad) };
-            ui.text(area.x + names + 21, y, 5, word, style);
+            ui.text(area.x + names + models + 7, y, 5, word, style);
         }
         if entry.locked {
             ui.text(area.x + label - 2, y, 1, "=", theme.accent);

@@ -9,6 +9,7 @@ use crate::console::look::mark::mark;
 use crate::console::look::ui::{span, wrap};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::table::first;
+use crate::resources::instance_type::how_many;
 use crate::resources::live::WorkspaceInfo;
 
 const LABEL: u16 = 14;
@@ -93,7 +94,7 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
     let theme = &model.theme;
     let instances: u32 = info.pools.iter().map(|pool| pool.instances).sum();
     let threads: u32 = info.pools.iter().map(|pool| pool.threads).sum();
-    ui.section(area, "Instances", &format!("{}, {threads} threads", counted(instances)), false);
+    ui.section(area, "Instances", &format!("{}, {threads} threads", how_many(instances)), false);
     if info.pools.is_empty() {
         let text = "nothing runs; a deployment with instances would be here (n on an endpoint makes one)";
         ui.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), text, theme.dim);
@@ -107,7 +108,7 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
             span(format!("{} ", mark.shape), mark.style),
             span(format!("{}/{}", pool.endpoint, pool.deployment), theme.text),
         ]);
-        let right = format!("{}  {}  {} threads", pool.engine, counted(pool.instances), pool.threads);
+        let right = format!("{}  {}  {} threads", pool.engine, how_many(pool.instances), pool.threads);
         let x = ui.right(area.right().saturating_sub(1), y, area.width / 2, &right, theme.dim);
         ui.line(area.x + 3, y, x.saturating_sub(area.x + 4), &line);
     }
@@ -115,10 +116,6 @@ fn pools(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
         let text = format!("and {} more", info.pools.len() - room);
         ui.text(area.x + 3, area.bottom().saturating_sub(1), area.width.saturating_sub(4), &text, theme.dim);
     }
-}
-
-fn counted(instances: u32) -> String {
-    if instances == 1 { "1 instance".into() } else { format!("{instances} instances") }
 }
 
 fn switcher(model: &Model, ui: &mut Ui, area: Rect) {
