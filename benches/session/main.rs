@@ -1,10 +1,11 @@
 //! What the console asks of a machine and of a person's patience: the real binary in a pseudo-terminal.
 //!
 //!     cargo bench --bench session            all
-//!     cargo bench --bench session keys idle  some of: start keys loaded idle bytes many logs quit
+//!     cargo bench --bench session keys idle  some of: start keys loaded apply idle bytes many logs quit
 //!
 //! Every figure stands beside its budget. Times are from the key written to the terminal to the bytes read from it.
 
+mod apply;
 // Shared with programs that use more of them.
 #[allow(dead_code)]
 #[path = "../../tests/pty/driver.rs"]
@@ -187,6 +188,25 @@ fn loaded() -> Result<()> {
     Ok(())
 }
 
+fn weights() -> Result<()> {
+    const BUDGET: &str = "budget p99 10 ms";
+    let desk = Desk::with_sample()?;
+    let change = |what: &str| -> Result<()> {
+        let mut person = desk.console(SIZE);
+        person.reads("serving");
+        let (times, requests) = apply::changes(&mut person, desk.connection()?)?;
+        tell_keys(&format!("apply to first answer under new weights, {what}"), times, BUDGET);
+        tell("  requests meanwhile, none failed", &requests.to_string(), "");
+        person.leaves();
+        Ok(())
+    };
+    change("served by the console")?;
+    let serving = desk.serve()?;
+    change("beside `serve`")?;
+    drop(serving);
+    Ok(())
+}
+
 fn idle() -> Result<()> {
     const BUDGET: &str = "budget under 1 %, no bytes, no pictures";
     /// Until messages have gone and the picture has settled.
@@ -343,10 +363,11 @@ fn quit() -> Result<()> {
 
 fn main() -> Result<()> {
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 8] = [
+    let parts: [Part; 9] = [
         ("start", start),
         ("keys", keys),
         ("loaded", loaded),
+        ("apply", weights),
         ("idle", idle),
         ("bytes", bytes),
         ("many", many),

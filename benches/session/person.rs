@@ -77,7 +77,7 @@ impl Person {
     }
 
     /// The pause between two keys of somebody who types fast.
-    fn pause(&mut self) {
+    pub fn pause(&mut self) {
         std::thread::sleep(Duration::from_micros(self.random.u64(25_000..60_000)));
     }
 
