@@ -79,18 +79,25 @@ fn after_being_stopped_and_continued() {
     unchanged(home.path(), &bytes);
 }
 
+/// What is typed while the editor is still open is not lost: it acts when the editor is gone.
 #[test]
 fn after_an_editor() {
     let home = tempfile::tempdir().unwrap();
     let editor = home.path().join("editor");
-    std::fs::write(&editor, "#!/bin/sh\nstty -a > during; echo '{\"edited\": 1}' > \"$1\"\n").unwrap();
+    let script = "#!/bin/sh\nstty -a > during; echo opened; until [ -e go ]; do sleep 0.02; done; echo '{\"edited\": 1}' > \"$1\"\n";
+    std::fs::write(&editor, script).unwrap();
     std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
     let program = format!("EDITOR={} {MLCONSOLE} --demo", editor.display());
     let mut terminal = shell(home.path(), &program);
     terminal.until("the dashboard", |screen| screen.contains("serving"));
     terminal.then("x", "POST");
-    terminal.send("e");
-    terminal.until("the edited text", |screen| screen.contains("edited"));
+    terminal.then("e", "opened");
+    terminal.send("f");
+    terminal.until("the echo of the key", |screen| screen.trim_end().ends_with('f'));
+    std::fs::write(home.path().join("go"), "").unwrap();
+    terminal.wait("Take the body from");
+    terminal.send("\x1b");
+    terminal.until("the edited text", |screen| screen.contains("edited") && !screen.contains("Take the body from"));
     terminal.send("\x03");
     let (_, bytes) = terminal.end();
     unchanged(home.path(), &bytes);
@@ -121,6 +128,7 @@ fn panicking() {
         open: Arc::new(|_| panic!("a bug in the console")),
         settings: Settings { mouse: true, ..Settings::default() },
         reload: None,
+        config_file: None,
         state_file: None,
         owns_workspace: false,
         demo: false,

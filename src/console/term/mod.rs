@@ -6,6 +6,7 @@ pub mod editor;
 
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use crossterm::event::{
@@ -96,6 +97,7 @@ impl Screen {
         self.events = None;
         restore();
         let result = work();
+        forget_wake_up();
         enter(self.mouse)?;
         self.repaint();
         self.events = Some(EventStream::new());
@@ -108,6 +110,14 @@ impl Drop for Screen {
         tracing::debug!(frames = self.canvas.frames(), "the screen is given back");
         restore();
     }
+}
+
+/// Takes the wake-up that a dropped reader left behind. Met together with a key it would swallow that key, for the
+/// terminal is watched for edges; so it is met here, where lines are still read as a whole. Entering raw mode then
+/// announces anew what was typed meanwhile.
+fn forget_wake_up() {
+    // Nothing depends on the outcome: what is there is read by the next reader.
+    let _ = crossterm::event::poll(Duration::ZERO);
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
