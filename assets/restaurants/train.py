@@ -4,7 +4,8 @@
 
 v1 (blue) adds three independent opinions: the guest's taste, the last restaurant, and what is popular at that hour.
 v2 (green) is a two-layer network over the same three inputs, so it can learn that at lunch the place matters and at
-dinner the taste. Both answer with the five best restaurants and their probabilities.
+dinner the taste; to its opinion it adds where guests with a similar taste went. Both answer with the five best
+restaurants and their probabilities. Green is right more often and works several times as hard for each guest.
 """
 
 import argparse
@@ -24,6 +25,7 @@ TOP = 5
 BATCH = 1200
 USER, LAST, HOUR = 12, 12, 6  # widths of the three embeddings of v2
 HIDDEN = 64
+NEIGHBOURS = 16.0  # weight of what similar guests did, beside the network's opinion
 FACTORS = 2  # width of the two factor tables of v1
 
 
@@ -64,6 +66,9 @@ class Blue:
             "popularity": scatter(self.w["popularity"].shape, hour, error),
         }
 
+    def finish(self, weights, visits):
+        """Nothing but the trained weights is needed."""
+
     def nodes(self):
         return [
             helper.make_node("Gather", ["guest_factor", "user"], ["guest"], name="guest_taste"),
@@ -76,7 +81,7 @@ class Blue:
 
 
 class Green:
-    """Three embeddings, one hidden layer, one score a restaurant."""
+    """Three embeddings, one hidden layer, one score a restaurant; and the visits of guests with a similar taste."""
 
     epochs, rate, decay = 30, 0.004, 3e-4
 
@@ -92,13 +97,24 @@ class Green:
             "score_bias": np.zeros(places),
         }
 
-    def logits(self, w, user, last, hour):
+    def network(self, w, user, last, hour):
         joined = np.concatenate([w["guest_embedding"][user], w["last_embedding"][last], w["hour_embedding"][hour]], axis=1)
         hidden = np.maximum(joined @ w["hidden_weight"] + w["hidden_bias"], 0)
         return (joined, hidden), hidden @ w["score_weight"] + w["score_bias"]
 
+    def logits(self, w, user, last, hour):
+        parts, logits = self.network(w, user, last, hour)
+        alike = softmax(w["guest_embedding"][user] @ w["guest_embedding"].T)
+        return parts, logits + alike @ w["visits"]
+
+    def finish(self, weights, visits):
+        """The share of each restaurant in each guest's visits."""
+        counts = np.zeros((world.GUESTS, weights["score_bias"].size))
+        np.add.at(counts, (visits[:, 0], visits[:, 3]), 1)
+        weights["visits"] = on_grid(NEIGHBOURS * counts / counts.sum(axis=1, keepdims=True))
+
     def gradients(self, user, last, hour, chosen):
-        (joined, hidden), logits = self.logits(self.w, user, last, hour)
+        (joined, hidden), logits = self.network(self.w, user, last, hour)
         error = softmax(logits)
         error[np.arange(len(user)), chosen] -= 1
         error /= len(user)
@@ -122,7 +138,11 @@ class Green:
             helper.make_node("Concat", ["guest", "place", "time"], ["joined"], name="join", axis=1),
             helper.make_node("Gemm", ["joined", "hidden_weight", "hidden_bias"], ["mixed"], name="hidden"),
             helper.make_node("Relu", ["mixed"], ["active"], name="relu"),
-            helper.make_node("Gemm", ["active", "score_weight", "score_bias"], ["logits"], name="scores"),
+            helper.make_node("Gemm", ["active", "score_weight", "score_bias"], ["opinion"], name="scores"),
+            helper.make_node("Gemm", ["guest", "guest_embedding"], ["likeness"], name="likeness", transB=1),
+            helper.make_node("Softmax", ["likeness"], ["alike"], name="alike", axis=1),
+            helper.make_node("MatMul", ["alike", "visits"], ["others"], name="what_others_did"),
+            helper.make_node("Add", ["opinion", "others"], ["logits"], name="add_up"),
         ]
 
 
@@ -192,6 +212,7 @@ def main():
         rng = np.random.default_rng(world.SEED + 10 + number)
         model = kind(len(places), rng)
         weights = train(model, visits, rng)
+        model.finish(weights, visits)
         hit_rate, ndcg = quality(model, weights, held_out)
         print(f"v{number} ({colour}): hit rate@5 {hit_rate:.3f}, NDCG@5 {ndcg:.3f} on {len(held_out)} held-out visits")
         doc = f"{kind.__doc__} Hit rate@5 {hit_rate:.3f} on {len(held_out)} held-out visits."

@@ -120,14 +120,23 @@ async fn plan(workspace: &Workspace, endpoint: &str, path: &str, bodies: Vec<Byt
     })
 }
 
+/// Guests of a group in the demo's traffic, and single requests for each group.
+const GROUP: usize = 600;
+const SINGLES: usize = 49;
+
 /// The gentle traffic of the demo: it swells and ebbs like a day of two minutes, with a trickle beside it, until `stop`.
+///
+/// One request in fifty asks for a whole group of guests. Blue's three opinions are added up fast for any number of
+/// them; green's network, which knows more, takes several times as long: that is why green is sometimes slow.
 ///
 /// # Errors
 /// When an endpoint's address or credential cannot be had.
 pub async fn demo_load(workspace: Workspace, stop: Stop) -> Result<LoadReport, ClientError> {
     use crate::client::sample;
-    let only = |named: Vec<(String, Bytes)>| named.into_iter().map(|(_, body)| body).collect();
-    let mut day = plan(&workspace, sample::ENDPOINT, "/score", only(sample::requests())).await?;
+    let only = |named: Vec<(String, Bytes)>| named.into_iter().map(|(_, body)| body).collect::<Vec<_>>();
+    let mut bodies: Vec<Bytes> = only(sample::requests()).into_iter().cycle().take(SINGLES).collect();
+    bodies.push(sample::group_request(GROUP));
+    let mut day = plan(&workspace, sample::ENDPOINT, "/score", bodies).await?;
     day.pace = Pace::Rhythm(std::sync::Arc::new(demo_rate));
     let mut trickle = plan(&workspace, sample::REVIEWS, "/score", only(sample::review_requests())).await?;
     trickle.pace = Pace::Poisson(4.0);

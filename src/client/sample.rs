@@ -57,7 +57,7 @@ const RESTAURANTS: Sample = Sample {
             file: "recommender-v2.onnx",
             content: include_bytes!("../../assets/restaurants/recommender-v2.onnx"),
             deployment: "green",
-            description: "Two-layer network",
+            description: "Two-layer network and similar guests",
         },
     ],
     concurrency: 8,
@@ -183,6 +183,15 @@ pub fn requests() -> Vec<(String, Bytes)> {
     bodies(RESTAURANTS.requests)
 }
 
+/// A request for a whole group of guests at once, for endpoint `restaurants`: the work of a deployment grows with it.
+pub fn group_request(guests: usize) -> Bytes {
+    const HOURS: [usize; 4] = [12, 13, 19, 20];
+    let rows: Vec<String> =
+        (0..guests).map(|i| format!("[{},{},{}]", i * 37 % 400, i * 11 % 96, HOURS[i % HOURS.len()])).collect();
+    let columns = r#"["user","last_restaurant","hour"]"#;
+    format!(r#"{{"input_data":{{"columns":{columns},"data":[{}]}}}}"#, rows.join(",")).into()
+}
+
 /// Request bodies for endpoint `review-mood`.
 pub fn review_requests() -> Vec<(String, Bytes)> {
     bodies(REVIEW_MOOD.requests)
@@ -206,6 +215,8 @@ mod tests {
         let all = super::requests();
         assert!(!all.is_empty());
         assert!(all.iter().all(|(name, body)| !name.is_empty() && body.starts_with(b"{\"input_data\"")));
+        let group: serde_json::Value = serde_json::from_slice(&super::group_request(3)).unwrap();
+        assert_eq!(group["input_data"]["data"], serde_json::json!([[0, 0, 12], [37, 11, 13], [74, 22, 19]]));
         assert!(!super::review_requests().is_empty() && !super::bodies(super::IMAGE_TAGGER.requests).is_empty());
     }
 }
