@@ -1,6 +1,7 @@
 //! Deployments: create, change, scale, delete, logs as text.
 
 use http::Method;
+use http::header::IF_MATCH;
 use serde_json::json;
 
 use super::endpoints::drop_answer_members;
@@ -28,7 +29,18 @@ impl Workspace {
 
     /// Creates or replaces the deployment of this name, as a whole.
     pub async fn put_deployment(&self, endpoint: &str, deployment: &Deployment) -> Result<Pending, ClientError> {
+        self.put_deployment_of(endpoint, deployment, None).await
+    }
+
+    /// The same, but only if the deployment is at version `if_match` still; 412 when somebody else changed it.
+    pub async fn put_deployment_of(
+        &self,
+        endpoint: &str,
+        deployment: &Deployment,
+        if_match: Option<&str>,
+    ) -> Result<Pending, ClientError> {
         let mut body = deployment.clone();
+        body.etag = None;
         body.location = Some(self.location().await?);
         body.sku.get_or_insert_with(|| Sku { name: "Default".into(), tier: None, capacity: 1 });
         if body.properties.endpoint_compute_type.is_empty() {
@@ -36,7 +48,11 @@ impl Workspace {
         }
         let mut body = serde_json::to_value(&body).map_err(|e| ClientError::local(e.to_string()))?;
         drop_answer_members(&mut body);
-        self.start(Call::new(Method::PUT, self.url(&path(endpoint, &deployment.name))).json(&body)?).await
+        let mut call = Call::new(Method::PUT, self.url(&path(endpoint, &deployment.name))).json(&body)?;
+        if let Some(etag) = if_match {
+            call = call.header(IF_MATCH, etag)?;
+        }
+        self.start(call).await
     }
 
     /// Changes the number of instances.

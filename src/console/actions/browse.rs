@@ -41,6 +41,10 @@ pub const ROWS: &[Row] = &[
         .write()
         .footer(70, "from YAML")
         .command("mlconsole endpoint create -f FILE"),
+    Row::new(Action::NewEndpoint, "welcome.endpoint", "New endpoint, by a form", Welcome, &["n"])
+        .write()
+        .footer(60, "new endpoint")
+        .command("mlconsole endpoint create -f FILE"),
     Row::new(Action::Cancel, "overlay.cancel", "Close", Overlay, &["esc", "ctrl-g"]).footer(80, "close").unlisted(),
     Row::new(Action::Accept, "overlay.accept", "Take the selected line", Overlay, &["enter"])
         .footer(90, "choose")

@@ -25,6 +25,17 @@ pub const ROWS: &[Row] = &[
         .footer(70, "leave"),
     Row::new(Action::FormDiscard, "form.discard", "Leave the form, dropping what was typed", Form, &["ctrl-q"])
         .unlisted(),
+    Row::new(
+        Action::FormTakeUp,
+        "form.take",
+        "Take up what somebody else changed; what was typed stays",
+        Form,
+        &["ctrl-r"],
+    )
+    .footer(95, "take up")
+    .unless(form::nothing_foreign),
+    Row::new(Action::Help, "form.help", "Show all keys", Form, &["f1"]).footer(3, "all keys"),
+    Row::new(Action::Palette, "form.palette", "Go to anything, do anything", Form, &["ctrl-p"]).footer(4, "go to"),
     Row::new(Action::CopyItem, "connect.copy", "Copy the chosen line", Connect, &["enter"])
         .footer(100, "copy")
         .command("mlconsole endpoint keys {endpoint}"),

@@ -78,5 +78,8 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::StopEditing, "test.edit.stop", "Stop editing", TestEdit, &["esc"]).footer(90, "stop editing"),
     Row::new(Action::EditorBody, "test.edit.editor", "Edit the body in $EDITOR", TestEdit, &["ctrl-o"])
         .footer(80, "editor"),
+    Row::new(Action::Help, "test.edit.help", "Show all keys", TestEdit, &["f1"]).footer(3, "all keys"),
+    Row::new(Action::Palette, "test.edit.palette", "Go to anything, do anything", TestEdit, &["ctrl-p"])
+        .footer(4, "go to"),
     Row::new(Action::FormatBody, "test.edit.format", "Lay the body out", TestEdit, &["ctrl-l"]).footer(70, "lay out"),
 ];

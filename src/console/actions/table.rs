@@ -128,6 +128,7 @@ pub enum Action {
     FormSubmit,
     FormLeave,
     FormDiscard,
+    FormTakeUp,
     CopyYaml,
     CopyCommand,
     // logs

@@ -20,13 +20,18 @@ pub enum Call {
         mirror: Option<TrafficMap>,
         if_match: Option<String>,
     },
-    PutEndpoint(Box<Endpoint>),
+    /// `if_match`: the version an edit was made from; `None` for a new one.
+    PutEndpoint {
+        endpoint: Box<Endpoint>,
+        if_match: Option<String>,
+    },
     DeleteEndpoint {
         endpoint: String,
     },
     PutDeployment {
         endpoint: String,
         deployment: Box<Deployment>,
+        if_match: Option<String>,
     },
     Scale {
         endpoint: String,
@@ -108,7 +113,7 @@ impl Call {
     pub fn is_write(&self) -> bool {
         match self {
             Self::SetTraffic { .. }
-            | Self::PutEndpoint(_)
+            | Self::PutEndpoint { .. }
             | Self::DeleteEndpoint { .. }
             | Self::PutDeployment { .. }
             | Self::Scale { .. }

@@ -73,9 +73,13 @@ pub async fn perform(workspace: &Workspace, call: Call, report: &Reporter) -> Re
 async fn write(w: &Workspace, call: Call, report: &Reporter) -> Result<Result<Answer, ClientError>, Call> {
     Ok(match call {
         Call::SetTraffic { endpoint, map, mirror, if_match } => set_traffic(w, &endpoint, map, mirror, if_match).await,
-        Call::PutEndpoint(endpoint) => started(w.put_endpoint(&endpoint, None).await, report).await,
+        Call::PutEndpoint { endpoint, if_match } => {
+            started(w.put_endpoint(&endpoint, if_match.as_deref()).await, report).await
+        }
         Call::DeleteEndpoint { endpoint } => started(w.delete_endpoint(&endpoint).await, report).await,
-        Call::PutDeployment { endpoint, deployment } => put_deployment(w, &endpoint, *deployment, report).await,
+        Call::PutDeployment { endpoint, deployment, if_match } => {
+            put_deployment(w, &endpoint, *deployment, if_match, report).await
+        }
         Call::Scale { endpoint, deployment, instances } => {
             started(w.scale(&endpoint, &deployment, instances).await, report).await
         }
@@ -149,6 +153,7 @@ async fn put_deployment(
     w: &Workspace,
     endpoint: &str,
     mut deployment: Deployment,
+    if_match: Option<String>,
     report: &Reporter,
 ) -> Result<Answer, ClientError> {
     if let Some(code) = &mut deployment.properties.code_configuration
@@ -158,7 +163,7 @@ async fn put_deployment(
         let told = &mut |sent, all| report.say(format!("upload code: {sent} of {all} bytes"));
         code.code_id = Some(w.register_code(&PathBuf::from(&folder), told).await?);
     }
-    started(w.put_deployment(endpoint, &deployment).await, report).await
+    started(w.put_deployment_of(endpoint, &deployment, if_match.as_deref()).await, report).await
 }
 
 /// Whether a code reference names a registered asset rather than a folder.

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use tui_input::Input;
 
-use crate::console::actions::{self, Action, Row};
+use crate::console::actions::{self, Action, Row, Scope};
 use crate::console::app::event::{Effect, Hit};
 use crate::console::app::global;
 use crate::console::app::model::Model;
@@ -132,9 +132,14 @@ fn entries(model: &Model) -> Vec<Entry> {
             go(format!("{name} logs {deployment}"), place);
         }
     }
-    let scopes = crate::console::screens::scopes(model);
+    let mut scopes = crate::console::screens::scopes(model);
+    if !scopes.contains(&Scope::Global) {
+        // while text is typed their keys are not in force, but they can be named
+        scopes.push(Scope::Global);
+    }
     for row in actions::rows().filter(|row| row.listed && scopes.contains(&row.scope)) {
-        if row.action != Action::Palette {
+        let again = row.action == Action::Help && row.scope != Scope::Global;
+        if row.action != Action::Palette && !again {
             all.push(Entry { text: row.title.to_lowercase(), kind: "do", target: Target::Act(row) });
         }
     }

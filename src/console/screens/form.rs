@@ -5,6 +5,8 @@ mod choose;
 mod deployment;
 mod endpoint;
 mod field;
+mod foreign;
+mod kubernetes;
 mod view;
 
 use std::collections::BTreeSet;
@@ -25,6 +27,7 @@ use crate::resources::{Deployment, Endpoint, LogLine};
 
 pub use deployment::Known;
 pub use field::{Field, Kind};
+pub use foreign::Foreign;
 
 /// What the form is about, as the fields describe it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +52,10 @@ pub struct State {
     /// What was there before, for an edit.
     endpoint: Option<Endpoint>,
     deployment: Option<Deployment>,
+    /// What somebody else did to it meanwhile.
+    pub foreign: Option<Foreign>,
+    /// The endpoint is one of Kubernetes.
+    kubernetes: bool,
     pub built: Option<Built>,
     pub yaml: String,
     pub command: String,
@@ -80,7 +87,7 @@ impl State {
     pub fn sections(&self) -> &'static [(&'static str, bool)] {
         match self.place {
             Some(Place::EndpointForm { .. }) => endpoint::SECTIONS,
-            _ => deployment::SECTIONS,
+            _ => deployment::sections(self.kubernetes),
         }
     }
 
@@ -138,9 +145,23 @@ impl State {
 /// The screen.
 pub struct Form;
 
-/// Submitting waits for the last try.
+/// Submitting waits for the last try, and never goes over what somebody else did.
 pub fn cannot_submit(model: &Model) -> Option<String> {
-    is_busy(model).then(|| "the last try is still under way".into())
+    match &model.form.foreign {
+        _ if is_busy(model) => Some("the last try is still under way".into()),
+        Some(Foreign::Changed { .. }) => {
+            let key = model.keymap.first(actions::row(Action::FormTakeUp));
+            Some(format!("somebody else changed it meanwhile: {key} takes that up, what you typed stays"))
+        }
+        Some(Foreign::Gone) => Some("somebody else deleted it meanwhile".into()),
+        None => None,
+    }
+}
+
+/// Taking up needs a change by somebody else.
+pub fn nothing_foreign(model: &Model) -> Option<String> {
+    let changed = matches!(model.form.foreign, Some(Foreign::Changed { .. }));
+    (!changed).then(|| "nobody else changed it".into())
 }
 
 /// Whether the work is under way.
@@ -222,6 +243,7 @@ impl Screen for Form {
             Action::FormSubmit => return change::submit(model),
             Action::FormLeave => return Self::leave(model),
             Action::FormDiscard => return Self::discard(model),
+            Action::FormTakeUp => foreign::take_up(model),
             Action::CopyYaml => {
                 let yaml = model.form.yaml.clone();
                 return global::copy(model, "the YAML", yaml);
@@ -312,7 +334,7 @@ impl Screen for Form {
                 choose::environments(model, all);
                 Vec::new()
             }
-            (Call::PutEndpoint(_) | Call::PutDeployment { .. }, outcome) if model.form.task == Some(task) => {
+            (Call::PutEndpoint { .. } | Call::PutDeployment { .. }, outcome) if model.form.task == Some(task) => {
                 change::ended(model, outcome)
             }
             _ => Vec::new(),

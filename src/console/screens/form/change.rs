@@ -1,10 +1,11 @@
 //! What happens to a form: it is filled, checked with every key, submitted, and ends.
 
-use super::{Built, Field, Kind, State, deployment, endpoint};
+use super::{Built, Field, State, deployment, endpoint, foreign};
 use crate::console::app::call::{Answer, Call, Failure};
 use crate::console::app::event::Effect;
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
+use crate::console::app::options::Reach;
 use crate::resources::{ArmError, StringMap, rules, yaml};
 
 /// Lines of the log shown when something failed.
@@ -36,6 +37,13 @@ fn fill(model: &mut Model, place: &Place) {
         environments: before.environments,
         ..State::default()
     };
+    state.kubernetes = match place {
+        Place::DeploymentForm { endpoint, .. } => {
+            let resource = model.data.endpoints.get(endpoint).and_then(|view| view.resource.as_ref());
+            resource.is_some_and(|resource| resource.properties.compute.is_some())
+        }
+        _ => false,
+    };
     state.folded = state.sections().iter().enumerate().filter(|(_, (_, folded))| *folded).map(|(at, _)| at).collect();
     match place {
         Place::EndpointForm { name } => {
@@ -53,7 +61,7 @@ fn fill(model: &mut Model, place: &Place) {
             let chosen = chosen.as_deref().unwrap_or_default();
             state.deployment = existing;
             state.deployment.iter_mut().for_each(|deployment| own(&mut deployment.properties.properties));
-            state.fields = deployment::fields(state.deployment.as_ref(), free, chosen);
+            state.fields = deployment::fields(state.deployment.as_ref(), free, chosen, state.kubernetes);
         }
         _ => {}
     }
@@ -64,7 +72,7 @@ fn fill(model: &mut Model, place: &Place) {
 }
 
 /// Leaves out what the service notes about a resource: it is nobody's wish and belongs in no file.
-fn own(properties: &mut StringMap) {
+pub fn own(properties: &mut StringMap) {
     properties.retain(|name, _| {
         !name.starts_with("mlconsole.") && !name.starts_with("azureml.") && name != "AzureAsyncOperationUri"
     });
@@ -82,6 +90,7 @@ pub fn refreshed(model: &mut Model) {
         let place = model.nav.here().clone();
         fill(model, &place);
     }
+    foreign::observe(model);
 }
 
 /// A value changed.
@@ -92,11 +101,14 @@ pub fn changed(model: &mut Model) {
         state.fields[at].visited = true;
     }
     // there is always one empty line more for pairs
-    if let Some(last) = state.fields.iter().rposition(|field| field.kind == Kind::Pair)
-        && !state.fields[last].value().is_empty()
-    {
-        let fresh = if state.fields[last].id == "tag" { endpoint::tag() } else { deployment::variable() };
-        state.fields.insert(last + 1, fresh);
+    for id in ["variable", "tag"] {
+        if let Some(last) = state.fields.iter().rposition(|field| field.id == id)
+            && !state.fields[last].value().is_empty()
+        {
+            let section = state.fields[last].section;
+            let fresh = if id == "tag" { endpoint::tag(section) } else { deployment::variable() };
+            state.fields.insert(last + 1, fresh);
+        }
     }
     check(model);
 }
@@ -104,13 +116,14 @@ pub fn changed(model: &mut Model) {
 /// Builds the resource anew and notes every problem where it belongs.
 pub fn check(model: &mut Model) {
     let Some(place) = model.form.place.clone() else { return };
+    let workspace_id = model.reach.as_ref().map(Reach::workspace_id).unwrap_or_default();
     let state = &mut model.screens.form;
     state.problems.clear();
     state.fields.iter_mut().for_each(|field| field.problem = None);
     let flags = if model.flags.is_empty() { String::new() } else { format!(" {}", model.flags) };
     match &place {
         Place::EndpointForm { name } => {
-            let built = endpoint::build(state.endpoint.as_ref(), &mut state.fields);
+            let built = endpoint::build(state.endpoint.as_ref(), &mut state.fields, &workspace_id);
             let view = model.data.endpoints.get(&built.name);
             if name.is_none() && view.is_some() && state.asked.as_ref() != Some(&built.name) {
                 note(state, "name", format!("there is an endpoint {} already", built.name));
@@ -123,8 +136,14 @@ pub fn check(model: &mut Model) {
             state.built = Some(Built::Endpoint(Box::new(built)));
         }
         Place::DeploymentForm { endpoint, name, .. } => {
-            let mut built =
-                deployment::build(state.deployment.as_ref(), &mut state.fields, &state.models, &state.environments);
+            let kubernetes = state.kubernetes;
+            let mut built = deployment::build(
+                state.deployment.as_ref(),
+                &mut state.fields,
+                &state.models,
+                &state.environments,
+                kubernetes,
+            );
             let view = model.data.endpoints.get(endpoint);
             let taken = view.is_some_and(|view| view.deployments.contains_key(&built.name));
             if name.is_none() && taken && state.asked.as_ref() != Some(&built.name) {
@@ -138,7 +157,7 @@ pub fn check(model: &mut Model) {
                 );
             }
             take(state, rules::check_deployment_name(&built.name));
-            take(state, rules::check_deployment(&built, false));
+            take(state, rules::check_deployment(&built, kubernetes));
             registered(state);
             let verb = if name.is_some() { "update" } else { "create" };
             state.command = format!("mlconsole deployment {verb} -f {}.yml{flags}", file(&built.name, "deployment"));
@@ -209,11 +228,15 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     let edit = state.endpoint.is_some() || state.deployment.is_some();
     let verb = if edit { "update" } else { "create" };
     let (title, call) = match state.built.clone() {
-        Some(Built::Endpoint(endpoint)) => (format!("{verb} endpoint {}", endpoint.name), Call::PutEndpoint(endpoint)),
-        Some(Built::Deployment(endpoint, deployment)) => (
-            format!("{verb} deployment {} of {endpoint}", deployment.name),
-            Call::PutDeployment { endpoint, deployment },
-        ),
+        Some(Built::Endpoint(endpoint)) => {
+            let if_match = endpoint.etag.clone();
+            (format!("{verb} endpoint {}", endpoint.name), Call::PutEndpoint { endpoint, if_match })
+        }
+        Some(Built::Deployment(endpoint, deployment)) => {
+            let if_match = deployment.etag.clone();
+            let title = format!("{verb} deployment {} of {endpoint}", deployment.name);
+            (title, Call::PutDeployment { endpoint, deployment, if_match })
+        }
         None => return Vec::new(),
     };
     state.failure = None;
@@ -253,6 +276,10 @@ pub fn ended(model: &mut Model, outcome: &Result<Answer, Failure>) -> Vec<Effect
         }
         Err(failure) => {
             model.form.failure = Some(failure.message.clone());
+            if failure.changed {
+                // what it is now is asked for already, and will be shown
+                return Vec::new();
+            }
             let Some(Built::Deployment(endpoint, deployment)) = model.form.built.clone() else { return Vec::new() };
             if !here {
                 return Vec::new();

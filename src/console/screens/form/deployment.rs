@@ -1,11 +1,13 @@
 //! The form of a deployment.
 
+use super::endpoint::tag;
 use super::field::{Field, Kind};
+use super::kubernetes;
 use crate::resources::deployment::{CodeConfiguration, Probe, RequestSettings};
 use crate::resources::duration::IsoDuration;
 use crate::resources::{Deployment, Sku};
 
-/// Headings; a section that is folded at first says so.
+/// Headings; a section that is folded at first says so. The last one is for Kubernetes endpoints only.
 pub const SECTIONS: &[(&str, bool)] = &[
     ("Deployment", false),
     ("Requests", false),
@@ -13,7 +15,15 @@ pub const SECTIONS: &[(&str, bool)] = &[
     ("Environment variables", false),
     ("Liveness probe", true),
     ("Readiness probe", true),
+    ("Tags", true),
+    ("Kubernetes", false),
 ];
+pub const TAGS: usize = 6;
+
+/// The headings of a deployment of a managed or a Kubernetes endpoint.
+pub fn sections(kubernetes: bool) -> &'static [(&'static str, bool)] {
+    if kubernetes { SECTIONS } else { &SECTIONS[..=TAGS] }
+}
 
 /// An empty environment variable.
 pub fn variable() -> Field {
@@ -32,11 +42,12 @@ pub fn asset(id: &str) -> String {
 }
 
 /// Fields for a new deployment, or for one that exists.
-pub fn fields(base: Option<&Deployment>, name: &str, model: &str) -> Vec<Field> {
+pub fn fields(base: Option<&Deployment>, name: &str, model: &str, kubernetes: bool) -> Vec<Field> {
     let properties = base.map(|base| base.properties.clone()).unwrap_or_default();
     let requests = properties.request_settings.clone().unwrap_or_default();
     let code = properties.code_configuration.clone();
-    let size = properties.instance_type.unwrap_or_else(|| "Standard_DS3_v2".into());
+    let usual = if kubernetes { "" } else { "Standard_DS3_v2" };
+    let size = properties.instance_type.clone().unwrap_or_else(|| usual.into());
     let model = properties.model.as_deref().map_or_else(|| model.to_owned(), asset);
     let ms = |duration: IsoDuration| duration.as_millis().to_string();
     let mut fields = vec![
@@ -53,9 +64,7 @@ pub fn fields(base: Option<&Deployment>, name: &str, model: &str) -> Vec<Field> 
         Field::new(0, "model", "model", Kind::Pick, "a registered version; Enter shows them")
             .with(model)
             .at("properties.model"),
-        Field::new(0, "size", "instance type", Kind::Pick, "vCPU and memory of one instance; Enter shows them")
-            .with(size)
-            .at("properties.instanceType"),
+        instance_type(kubernetes).with(size).at("properties.instanceType"),
         Field::new(
             0,
             "instances",
@@ -114,9 +123,25 @@ pub fn fields(base: Option<&Deployment>, name: &str, model: &str) -> Vec<Field> 
         fields.push(variable().with(format!("{name}={value}")));
     }
     fields.push(variable());
-    probe(&mut fields, 4, &LIVENESS, &properties.liveness_probe.unwrap_or_default());
-    probe(&mut fields, 5, &READINESS, &properties.readiness_probe.unwrap_or_default());
+    probe(&mut fields, 4, &LIVENESS, &properties.liveness_probe.clone().unwrap_or_default());
+    probe(&mut fields, 5, &READINESS, &properties.readiness_probe.clone().unwrap_or_default());
+    for (name, value) in base.iter().flat_map(|base| &base.tags) {
+        fields.push(tag(TAGS).with(format!("{name}={value}")));
+    }
+    fields.push(tag(TAGS));
+    if kubernetes {
+        fields.extend(kubernetes::fields(&properties));
+    }
     fields
+}
+
+/// On Kubernetes the sizes are the cluster's own.
+fn instance_type(kubernetes: bool) -> Field {
+    if kubernetes {
+        let hint = "as the cluster's owner named it; none takes the cluster's default";
+        return Field::new(0, "size", "instance type", Kind::Text, hint);
+    }
+    Field::new(0, "size", "instance type", Kind::Pick, "vCPU and memory of one instance; Enter shows them")
 }
 
 /// Ids and paths of a probe's fields: initial delay, period, timeout, failures, successes.
@@ -155,14 +180,21 @@ fn probe(fields: &mut Vec<Field>, section: usize, names: &Names, probe: &Probe) 
 pub type Known = std::collections::BTreeMap<String, String>;
 
 /// The deployment the fields describe. Problems are noted at the fields.
-pub fn build(base: Option<&Deployment>, fields: &mut [Field], models: &Known, environments: &Known) -> Deployment {
+pub fn build(
+    base: Option<&Deployment>,
+    fields: &mut [Field],
+    models: &Known,
+    environments: &Known,
+    kubernetes: bool,
+) -> Deployment {
     let mut deployment = base.cloned().unwrap_or_default();
+    deployment.tags.clear();
     let mut requests = deployment.properties.request_settings.clone().unwrap_or_default();
     let mut live = deployment.properties.liveness_probe.clone().unwrap_or_default();
     let mut ready = deployment.properties.readiness_probe.clone().unwrap_or_default();
     let (mut code, mut script) = (None, String::new());
     deployment.properties.environment_variables.clear();
-    for field in fields {
+    for field in fields.iter_mut() {
         let told = match field.id {
             "name" => {
                 field.value().clone_into(&mut deployment.name);
@@ -198,11 +230,16 @@ pub fn build(base: Option<&Deployment>, fields: &mut [Field], models: &Known, en
                 Ok(())
             }
             "variable" => field.pair().map(|pair| deployment.properties.environment_variables.extend(pair)),
+            "tag" => field.pair().map(|pair| deployment.tags.extend(pair)),
+            id if id.starts_with("k8s.") => Ok(()),
             id => number(id, field, &mut requests, &mut live, &mut ready),
         };
         if let Err(why) = told {
             field.problem = Some(why);
         }
+    }
+    if kubernetes {
+        kubernetes::build(&mut deployment.properties, fields);
     }
     let properties = &mut deployment.properties;
     properties.code_configuration =
@@ -272,9 +309,10 @@ mod tests {
             Some(RequestSettings { max_concurrent_requests_per_instance: 4, ..RequestSettings::default() });
         properties.liveness_probe = Some(Probe::default());
         properties.readiness_probe = Some(Probe { failure_threshold: 7, ..Probe::default() });
-        let mut fields = fields(Some(&deployment), "", "");
+        deployment.tags.insert("team".into(), "food".into());
+        let mut fields = fields(Some(&deployment), "", "", false);
         let models = Known::from([("recommender:2".into(), "/x/models/recommender/versions/2".into())]);
-        assert_eq!(build(Some(&deployment), &mut fields, &models, &Known::new()), deployment);
+        assert_eq!(build(Some(&deployment), &mut fields, &models, &Known::new(), false), deployment);
         assert!(fields.iter().all(|field| field.problem.is_none()));
     }
 

@@ -45,21 +45,39 @@ pub fn fields(base: Option<&Endpoint>) -> Vec<Field> {
         )
         .with(access)
         .at("properties.publicNetworkAccess"),
+        Field::new(
+            0,
+            "compute",
+            "compute",
+            Kind::Text,
+            "a Kubernetes compute, by name or id; none for a managed endpoint, which is what most people want",
+        )
+        .with(properties.compute.unwrap_or_default())
+        .at("properties.compute")
+        .fixed(base.is_some()),
     ];
     for (name, value) in base.iter().flat_map(|base| &base.tags) {
-        fields.push(tag().with(format!("{name}={value}")));
+        fields.push(tag(1).with(format!("{name}={value}")));
     }
-    fields.push(tag());
+    fields.push(tag(1));
     fields
 }
 
 /// An empty tag.
-pub fn tag() -> Field {
-    Field::new(1, "tag", "tag", Kind::Pair, "NAME=value; optional").at("tags")
+pub fn tag(section: usize) -> Field {
+    Field::new(section, "tag", "tag", Kind::Pair, "NAME=value; optional").at("tags")
 }
 
-/// The endpoint the fields describe. Problems are noted at the fields.
-pub fn build(base: Option<&Endpoint>, fields: &mut [Field]) -> Endpoint {
+/// A compute by its name is one of the workspace's own.
+fn compute(text: &str, workspace_id: &str) -> String {
+    match text.strip_prefix("azureml:").unwrap_or(text) {
+        id if id.starts_with('/') => id.to_owned(),
+        name => format!("{workspace_id}/computes/{name}"),
+    }
+}
+
+/// The endpoint the fields describe. Problems are noted at the fields. `workspace_id` is the full id of the workspace.
+pub fn build(base: Option<&Endpoint>, fields: &mut [Field], workspace_id: &str) -> Endpoint {
     let mut endpoint = base.cloned().unwrap_or_default();
     endpoint.tags.clear();
     for field in fields {
@@ -73,6 +91,7 @@ pub fn build(base: Option<&Endpoint>, fields: &mut [Field]) -> Endpoint {
                 }
             }
             "description" => endpoint.properties.description = field.text(),
+            "compute" => endpoint.properties.compute = field.text().map(|text| compute(&text, workspace_id)),
             "access" => {
                 let word = if field.value() == "disabled" { "Disabled" } else { "Enabled" };
                 endpoint.properties.public_network_access = Some(word.into());
@@ -88,4 +107,17 @@ pub fn build(base: Option<&Endpoint>, fields: &mut [Field]) -> Endpoint {
         }
     }
     endpoint
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compute_is_named_or_given_in_full() {
+        assert_eq!(compute("azureml:k8s", "/ws"), "/ws/computes/k8s");
+        assert_eq!(compute("/x/computes/k8s", "/ws"), "/x/computes/k8s");
+        let mut fields = fields(None);
+        assert_eq!(build(None, &mut fields, "/ws").properties.compute, None, "managed unless something is said");
+    }
 }

@@ -66,7 +66,7 @@ fn an_endpoint_is_typed_checked_and_asked_for() {
     assert!(model.form.yaml.contains("name: fraud-check") && model.form.yaml.contains("auth_mode: aml_token"));
     assert_eq!(model.form.command, "mlconsole endpoint create -f fraud-check.yml");
     let effects = submit(&mut model);
-    let [Call::PutEndpoint(endpoint)] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    let [Call::PutEndpoint { endpoint, if_match: None }] = &calls(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(endpoint.name, "fraud-check");
     let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
     update(&mut model, Event::Reply { epoch, task, call, outcome: Ok(Answer::Done) });
@@ -96,7 +96,9 @@ fn a_deployment_takes_a_registered_model_and_the_free_colour() {
     press(&mut model, KeyCode::Enter);
     assert!(crate::resources::instance_type::lookup(model.form.value("size")).is_some_and(|size| size.vcpus == 8));
     let effects = submit(&mut model);
-    let [Call::PutDeployment { endpoint, deployment }] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    let [Call::PutDeployment { endpoint, deployment, if_match: None }] = &calls(&effects)[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!((endpoint.as_str(), deployment.name.as_str()), ("restaurants", "green"));
     assert_eq!(deployment.properties.model.as_deref(), Some(ID));
     assert!(model.form.yaml.contains("model: azureml:recommender:2"), "{}", model.form.yaml);

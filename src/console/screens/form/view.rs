@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::{Field, Kind, Row, State, choose, is_busy};
+use super::{Field, Foreign, Kind, Row, State, choose, is_busy};
+use crate::console::actions::{self, Action};
 use crate::console::app::event::Hit;
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
@@ -56,6 +57,8 @@ fn form(model: &Model, ui: &mut Ui, area: Rect) {
     };
     ui.section_with(area, &title(state), &note, true);
     let foot = 3.min(area.height / 4);
+    let taken = foreign(model, ui, Rect { y: area.y + 1, height: area.height.saturating_sub(1 + foot), ..area });
+    let area = Rect { y: area.y + taken, height: area.height.saturating_sub(taken), ..area };
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1 + foot), ..area };
     let rows = state.rows();
     let top = first(state.cursor, usize::from(body.height), rows.len());
@@ -77,6 +80,27 @@ fn form(model: &Model, ui: &mut Ui, area: Rect) {
     }
     let y = if air { y.min(body.bottom()) } else { body.bottom() };
     help(model, ui, Rect { y, height: foot, ..area });
+}
+
+/// What somebody else did meanwhile; gives the lines it takes.
+fn foreign(model: &Model, ui: &mut Ui, area: Rect) -> u16 {
+    let text = match &model.form.foreign {
+        None => return 0,
+        Some(Foreign::Gone) => "Somebody else deleted it meanwhile. Esc leaves the form.".to_owned(),
+        Some(Foreign::Changed { words, .. }) => {
+            let key = model.keymap.first(actions::row(Action::FormTakeUp));
+            format!(
+                "Somebody else changed it meanwhile: {words}. Nothing is overwritten: {key} takes that up, what you typed stays."
+            )
+        }
+    };
+    let width = area.width.saturating_sub(4);
+    let lines = ui::wrap(&text, width);
+    let rows = (lines.len() as u16).min(area.height / 2);
+    for (y, line) in (area.y..area.y + rows).zip(lines) {
+        ui.text(area.x + 3, y, width, &line, model.theme.warn);
+    }
+    rows
 }
 
 fn heading(model: &Model, ui: &mut Ui, area: Rect, section: usize, focused: bool) {
@@ -129,6 +153,10 @@ fn field(model: &Model, ui: &mut Ui, area: Rect, at: usize, focused: bool) {
                 };
                 x = ui.text(x, area.y, area.right().saturating_sub(x), &format!(" {word} "), style) + 1;
             }
+            if x + wide + 1 < area.right() {
+                ui.right(area.right() - 1, area.y, wide, &about, theme.dim);
+            }
+            return;
         }
         _ if field.fixed => {
             ui.text(x, area.y, space, field.value(), theme.dim);
