@@ -32,6 +32,7 @@ pub async fn run(common: &Common) -> Result<()> {
         owns_workspace: place.would_start()?,
         settings: settings(&place.config)?,
         reload: Some(reload(common.config.clone())),
+        config_file: common.config.clone().or_else(config::default_path),
         state_file: config::default_state_dir().map(|dir| dir.join("console.json")),
         demo: false,
         flags: flags(common),
@@ -127,6 +128,7 @@ impl Demo {
             owns_workspace: true,
             settings: settings(&config)?,
             reload: Some(reload(common.config.clone())),
+            config_file: common.config.clone().or_else(config::default_path),
             state_file: None,
             demo: true,
             flags: format!("--data-dir {}", self.folder.path().display()),
@@ -160,7 +162,9 @@ async fn open_demo(
     agent: &str,
     progress: impl Fn(&str) + Send + Sync,
 ) -> Result<(Workspace, Traffic)> {
-    let started = home::start(Options::new(folder)).await.map_err(|e| CliError::failed(e.to_string()))?;
+    // Nothing here is anybody's: the request pane can show what the callers sent.
+    let options = Options { record_bodies: true, ..Options::new(folder) };
+    let started = home::start(options).await.map_err(|e| CliError::failed(e.to_string()))?;
     let connection = started.connection().clone();
     running.lock().await.push(started);
     progress(&format!("a throw-away workspace on {}; everything goes with it", connection.base_url));

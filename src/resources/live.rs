@@ -178,6 +178,8 @@ pub struct WorkspaceInfo {
     pub disk_used_bytes: u64,
     /// Free space of the file system it is on.
     pub disk_free_bytes: u64,
+    /// Size of that file system; 0 = not known.
+    pub disk_total_bytes: u64,
     pub pools: Vec<PoolInfo>,
     /// Registered environments, `name:version`.
     pub environments: Vec<String>,

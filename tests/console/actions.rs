@@ -10,7 +10,7 @@ use mlconsole::console::app::update::{dispatch, perform};
 use mlconsole::console::overlays::Overlay;
 
 use crate::dump;
-use crate::fixture::{all_actions, busy, fill, is_write, press, standard, with_access};
+use crate::fixture::{all_actions, busy, fill, is_write, press, standard, with_access, young};
 
 #[test]
 fn every_action_has_a_row_and_every_row_a_name_of_its_own() {
@@ -60,12 +60,12 @@ fn rebound_keys_are_in_force_and_shown() {
 #[test]
 fn nothing_is_written_in_a_read_only_context() {
     for place in ["", "enter", "t"] {
+        let mut there = young(140, 40, Access::ReadOnly);
+        if !place.is_empty() {
+            press(&mut there, place);
+        }
         for row in actions::rows() {
-            let mut model = with_access(140, 40, Access::ReadOnly);
-            fill(&mut model, &standard());
-            if !place.is_empty() {
-                press(&mut model, place);
-            }
+            let mut model = there.clone();
             let mut effects = dispatch(&mut model, row);
             if row.write {
                 assert!(effects.is_empty(), "{} did something", row.id);
@@ -81,18 +81,19 @@ fn nothing_is_written_in_a_read_only_context() {
 #[test]
 fn whatever_writes_says_so_in_its_row() {
     for place in ["", "enter", "t"] {
+        let mut there = young(140, 40, Access::Open);
+        if !place.is_empty() {
+            press(&mut there, place);
+        }
+        if place == "t" {
+            press(&mut there, "right");
+        }
         for row in actions::rows().filter(|row| !row.write) {
             // dialogs and prompts carry on what was asked for by a row that says it
             if matches!(row.scope, Scope::Dialog | Scope::Prompt | Scope::Overlay) {
                 continue;
             }
-            let mut model = busy(140, 40);
-            if !place.is_empty() {
-                press(&mut model, place);
-            }
-            if place == "t" {
-                press(&mut model, "right");
-            }
+            let mut model = there.clone();
             let effects = perform(&mut model, row, None);
             assert!(!effects.iter().any(is_write), "{} writes but is not marked as writing", row.id);
         }

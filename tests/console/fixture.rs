@@ -1,5 +1,7 @@
 //! A workspace as the live feed would tell it, without one: deterministic, at a fixed time.
 
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use mlconsole::console::actions::Action;
 use mlconsole::console::app::event::{Effect, Event, Feed};
@@ -54,10 +56,22 @@ pub fn with_access(width: u16, height: u16, access: Access) -> Model {
     model
 }
 
-/// Three endpoints with traffic, journal and findings.
+/// Three endpoints with traffic, journal and findings. Ten minutes of seconds are many: they are made once.
 pub fn busy(width: u16, height: u16) -> Model {
-    let mut model = fresh(width, height);
-    fill(&mut model, &standard());
+    static BUSY: LazyLock<Mutex<Model>> = LazyLock::new(|| {
+        let mut model = fresh(0, 0);
+        fill(&mut model, &standard());
+        Mutex::new(model)
+    });
+    // nothing is changed under the lock: a test that failed leaves it whole
+    let model = BUSY.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Model { size: (width, height), ..model }
+}
+
+/// The same after a minute, for tests that need many of them.
+pub fn young(width: u16, height: u16, access: Access) -> Model {
+    let mut model = with_access(width, height, access);
+    fill_for(&mut model, &standard(), 60);
     model
 }
 
@@ -74,8 +88,12 @@ pub fn standard() -> Vec<(&'static str, Vec<Course>)> {
 }
 
 pub fn fill(model: &mut Model, endpoints: &[(&str, Vec<Course>)]) {
+    fill_for(model, endpoints, 600);
+}
+
+fn fill_for(model: &mut Model, endpoints: &[(&str, Vec<Course>)], seconds: i64) {
     feed(model, Feed::Connected);
-    feed(model, Feed::Frame(Box::new(frame(endpoints, 600))));
+    feed(model, Feed::Frame(Box::new(frame(endpoints, seconds))));
     feed(model, Feed::Endpoints(endpoints.iter().map(|(name, courses)| endpoint(name, courses)).collect()));
     for (name, courses) in endpoints {
         let deployments = courses.iter().map(|course| deployment(name, course)).collect();

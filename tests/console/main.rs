@@ -5,6 +5,7 @@ mod dump;
 mod fixture;
 mod habits;
 mod hostile;
+mod local;
 mod panes;
 mod pictures;
 mod traffic;

@@ -1,6 +1,7 @@
 //! The real binary in a terminal: what a person sees, and what is left of the terminal afterwards.
 
 mod driver;
+mod habits;
 mod restored;
 mod story;
 

@@ -3,6 +3,7 @@
 use crossterm::event::KeyEvent;
 
 use super::call::{Answer, Call, Failure, Item};
+use crate::resources::live::WorkspaceInfo;
 use crate::resources::{Deployment, Endpoint, JournalEntry, LiveFrame, Operation};
 
 /// A thing that happened.
@@ -66,6 +67,8 @@ pub enum Feed {
     },
     Journal(Vec<JournalEntry>),
     Operations(Vec<Operation>),
+    /// The workspace itself, now and then.
+    Info(Box<WorkspaceInfo>),
     Connected,
     /// The feed ended; the next attempt is at `retry_at` (Unix milliseconds).
     Lost {

@@ -5,7 +5,7 @@ use super::model::{Model, WINDOWS};
 use super::nav::Place;
 use super::options::Settings;
 use crate::console::actions::{Action, Keymap};
-use crate::console::look::theme::Theme;
+use crate::console::look::theme::{Theme, ThemeName};
 use crate::console::overlays::{Overlay, details, help, menu, palette, prompt, tasks};
 use crate::console::screens;
 
@@ -161,7 +161,7 @@ pub fn chart(model: &mut Model, action: Action) -> Vec<Effect> {
 
 /// Takes up a configuration that was read again.
 pub fn configured(model: &mut Model, outcome: Result<Settings, String>) -> Vec<Effect> {
-    let settings = match outcome {
+    let mut settings = match outcome {
         Ok(settings) => settings,
         Err(why) => {
             model.toasts.bad(model.now, why);
@@ -175,6 +175,18 @@ pub fn configured(model: &mut Model, outcome: Result<Settings, String>) -> Vec<E
             return Vec::new();
         }
     }
+    // what was chosen here stays, unless the file has something new to say about it
+    let before = std::mem::replace(&mut model.configured, settings.clone());
+    if settings.theme == before.theme {
+        settings.theme = model.settings.theme;
+    }
+    if settings.mouse == before.mouse {
+        settings.mouse = model.settings.mouse;
+    }
+    if model.limits.colourless {
+        settings.theme = ThemeName::Mono;
+    }
+    settings.ascii |= model.limits.plain;
     model.theme = Theme::new(settings.theme, settings.ascii);
     let mouse = settings.mouse;
     model.settings = settings;

@@ -1,12 +1,21 @@
-//! Requests that were sent, kept beside the state file for the next run; and files read for a screen.
+//! Requests that were sent, kept beside the state file for the next run; files read for a screen; and the configuration,
+//! read again whenever it changes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::event::Event;
+use super::options::Reload;
 
 use crate::console::answer::history::{History, MAX_ENTRIES};
 
+/// Between two looks at the configuration's file.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The largest file that is read into a screen, in bytes.
 const LARGEST: u64 = 16 << 20;
 
@@ -63,10 +72,52 @@ pub fn open(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
+/// Reads the configuration again whenever its file has changed and come to rest; an editor writes in several steps.
+pub async fn watch(path: PathBuf, reload: Reload, events: UnboundedSender<Event>) {
+    let (mut seen, mut restless) = (stamp(&path).await, false);
+    while !events.is_closed() {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = stamp(&path).await;
+        let changed = std::mem::replace(&mut seen, now) != now;
+        if restless && !changed {
+            // A closed channel means the console is on its way out.
+            let _ = events.send(Event::Config(reload()));
+        }
+        restless = changed;
+    }
+}
+
+/// What tells one version of a file from the next; `None` while it is not there.
+async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let about = tokio::fs::metadata(path).await.ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::console::answer::history::Sent;
+
+    #[tokio::test]
+    async fn a_configuration_that_changes_is_read_again_once_it_rests() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+        let theirs = path.clone();
+        let reload: Reload = std::sync::Arc::new(move || Err(std::fs::read_to_string(&theirs).unwrap_or_default()));
+        let watcher = tokio::spawn(watch(path.clone(), reload, events));
+        // the file may be written before the first look is taken: then the next change is seen
+        for n in 0.. {
+            std::fs::write(&path, "#".repeat(n)).unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(3), inbox.recv()).await;
+            if let Ok(told) = told {
+                assert_eq!(told, Some(Event::Config(Err("#".repeat(n)))));
+                break;
+            }
+        }
+        drop(inbox);
+        watcher.await.unwrap();
+    }
 
     #[test]
     fn requests_survive_a_restart_and_the_file_stays_short() {

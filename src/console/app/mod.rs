@@ -6,7 +6,8 @@ pub mod call;
 mod calls;
 /// What happened, and what is to be done about it.
 pub mod event;
-mod exec;
+/// Carries out what is asked of the workspace.
+pub mod exec;
 /// Actions that are in force everywhere.
 pub mod global;
 /// Files beside the state file: requests that were sent.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::call::Call;
 use super::event::Effect;
 use super::nav::{Nav, Place};
-use super::options::{ContextEntry, Reach, Settings};
+use super::options::{ContextEntry, Limits, Reach, Settings};
 use super::saved::Saved;
 use super::tasks::{Tasks, Toasts};
 use crate::console::actions::{KeyConflict, Keymap, Scope};
@@ -45,6 +45,9 @@ pub struct Model {
     pub size: (u16, u16),
     pub zone: TimeZone,
     pub settings: Settings,
+    /// As the configuration has them: what was chosen here since is in `settings`.
+    pub configured: Settings,
+    pub limits: Limits,
     pub context: ContextEntry,
     pub contexts: Vec<ContextEntry>,
     /// Counts the contexts that were opened: answers of earlier ones are dropped.
@@ -96,7 +99,9 @@ impl Model {
             now: 0,
             size: (0, 0),
             zone: TimeZone::UTC,
+            configured: settings.clone(),
             settings,
+            limits: Limits::default(),
             contexts: vec![context.clone()],
             context,
             epoch: 1,
@@ -173,7 +178,8 @@ impl Model {
         let toast = self.toasts.0.iter().map(|toast| toast.until_ms).min();
         let link = self.data.link.wake_at(self.now);
         let spinner = self.tasks.running().next().map(|_| self.now + 500);
-        [toast, link, spinner].into_iter().flatten().min()
+        let fresh = (self.data.fresh_until > self.now).then_some(self.data.fresh_until);
+        [toast, link, spinner, fresh].into_iter().flatten().min()
     }
 
     /// Opens a place on top of the present one.

@@ -33,6 +33,16 @@ pub struct Reach {
     pub workspace: String,
 }
 
+impl Reach {
+    /// The full id of the workspace.
+    pub fn workspace_id(&self) -> String {
+        format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}",
+            self.subscription_id, self.resource_group, self.workspace
+        )
+    }
+}
+
 /// What can change while the console runs, by reloading the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -42,6 +52,18 @@ pub struct Settings {
     pub mouse: bool,
     /// Action id → keys in crokey's notation.
     pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// Reads the configuration again, or says what is wrong with it.
+pub type Reload = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// What the terminal cannot show, whatever the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// ASCII only.
+    pub plain: bool,
+    /// No colours: `NO_COLOR` is set.
+    pub colourless: bool,
 }
 
 /// Everything the console is told at its start.
@@ -54,7 +76,9 @@ pub struct ConsoleOptions {
     pub open: Arc<dyn Fn(&str) -> Opening + Send + Sync>,
     pub settings: Settings,
     /// Reads the configuration again.
-    pub reload: Option<Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>>,
+    pub reload: Option<Reload>,
+    /// The file that is read then: it is watched, and read again when it changes.
+    pub config_file: Option<PathBuf>,
     /// Where view, sort and filters are remembered.
     pub state_file: Option<PathBuf>,
     /// The workspace is served by this process: its endpoints stop when the console quits.

@@ -1,6 +1,7 @@
 //! Keeps the model's picture of the workspace: the live feed, and resources whenever it says that they changed.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 8;
 /// Up to so many endpoints everything is fetched on any change; beyond, only what changed.
 const FEW: usize = 32;
+/// Between two looks at the workspace itself: its disk does not fill in a second.
+const INFO_EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at a workspace without a live feed.
 const REMOTE_EVERY: Duration = Duration::from_secs(5);
 
@@ -71,8 +74,8 @@ impl Poller {
     async fn follow(&self, mut frames: crate::client::Feed<crate::resources::LiveFrame>) -> String {
         self.tell(Feed::Connected);
         let changed = Notify::new();
-        let fetcher = self.fetch_on(&changed);
-        tokio::pin!(fetcher);
+        let (fetcher, watcher) = (self.fetch_on(&changed), self.watch_over());
+        tokio::pin!(fetcher, watcher);
         let mut seen = None;
         loop {
             tokio::select! {
@@ -90,7 +93,19 @@ impl Poller {
                 },
                 () = self.nudge.notified() => changed.notify_one(),
                 error = &mut fetcher => return error.message,
+                never = &mut watcher => match never {},
             }
+        }
+    }
+
+    /// Tells how the workspace itself is. That it cannot be told is no reason to lose the feed.
+    async fn watch_over(&self) -> Infallible {
+        loop {
+            match self.workspace.workspace_info().await {
+                Ok(info) => self.tell(Feed::Info(Box::new(info))),
+                Err(error) => tracing::debug!("the workspace does not tell of itself: {error}"),
+            }
+            tokio::time::sleep(INFO_EVERY).await;
         }
     }
 

@@ -15,7 +15,7 @@ use super::exec::{self, Executor};
 use super::keep;
 use super::model::Model;
 use super::opening::Opener;
-use super::options::{ConsoleOptions, Reach};
+use super::options::{ConsoleOptions, Limits, Reach};
 use super::poller::now_ms;
 use super::saved::Saved;
 use super::update::update;
@@ -41,16 +41,22 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
         None => Saved::default(),
     };
     let mut settings = options.settings.clone();
-    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+    let limits = Limits {
+        plain: !knows_unicode(|name| std::env::var(name).ok()),
+        colourless: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+    };
+    if limits.colourless {
         settings.theme = crate::console::look::theme::ThemeName::Mono;
     } else if let Some(theme) = saved.theme {
         settings.theme = theme;
     }
     settings.mouse = saved.mouse.unwrap_or(settings.mouse);
-    settings.ascii |= !knows_unicode(|name| std::env::var(name).ok());
+    settings.ascii |= limits.plain;
     let context = options.contexts.iter().find(|context| context.name == options.context);
     let context = context.cloned().unwrap_or_default();
     let mut model = Model::new(settings, context.clone(), saved)?;
+    model.configured = options.settings.clone();
+    model.limits = limits;
     model.contexts = options.contexts.clone();
     model.zone = TimeZone::system();
     model.owns_workspace = options.owns_workspace;
@@ -64,6 +70,9 @@ pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
     let (events, inbox) = unbounded_channel();
     let (keeper, texts) = watch::channel(String::new());
     let kept = options.state_file.clone().map(|path| tokio::spawn(exec::keep(path, texts)));
+    if let (Some(path), Some(reload)) = (options.config_file.clone(), options.reload.clone()) {
+        tokio::spawn(keep::watch(path, reload, events.clone()));
+    }
     let program = Program {
         executor: Executor::new(events, context.access),
         model,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Model;
 use crate::console::look::theme::ThemeName;
+use crate::console::screens::States;
 
 /// The state file. Unknown members are ignored, so that an older program reads a newer file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ use crate::console::look::theme::ThemeName;
 pub struct Saved {
     pub theme: Option<ThemeName>,
     pub mouse: Option<bool>,
+    /// Numbers of two answers count as equal within this share of their size.
+    pub tolerance: Option<f64>,
     pub contexts: BTreeMap<String, SavedContext>,
 }
 
@@ -26,6 +29,8 @@ pub struct SavedContext {
     /// The endpoint that was selected.
     pub endpoint: Option<String>,
     pub problems_only: bool,
+    /// Endpoint → when the token ends that was last taken here, Unix milliseconds. Never the token.
+    pub tokens: BTreeMap<String, i64>,
 }
 
 /// Sort and filter of one list.
@@ -47,25 +52,50 @@ impl Saved {
 /// The state file's text for the model as it is now.
 pub fn text(model: &Model) -> String {
     let mut saved = model.saved.clone();
-    saved.theme = Some(model.settings.theme);
-    saved.mouse = Some(model.settings.mouse);
+    // only what was chosen here: for the rest the configuration goes on to have the word
+    if !model.limits.colourless {
+        saved.theme = (model.settings.theme != model.configured.theme).then_some(model.settings.theme);
+    }
+    saved.mouse = (model.settings.mouse != model.configured.mouse).then_some(model.settings.mouse);
+    saved.tolerance = Some(model.test.tolerance.relative);
     let context = saved.contexts.entry(model.context.name.clone()).or_default();
     context.window = model.chart.chosen.unwrap_or(0);
     context.endpoint = model.dashboard.list.selected().map(String::from);
     context.problems_only = model.dashboard.problems_only;
-    context.lists.insert("endpoints".into(), model.dashboard.list.save());
+    for (name, list) in [
+        ("endpoints", &model.dashboard.list),
+        ("operations", &model.activity.operations),
+        ("journal", &model.activity.journal),
+        ("models", &model.models.list),
+    ] {
+        context.lists.insert(name.into(), list.save());
+    }
+    context.tokens.clone_from(&model.data.tokens);
     serde_json::to_string_pretty(&saved).unwrap_or_default()
 }
 
 /// Puts the remembered view of the present context into the model.
 pub fn restore(model: &mut Model) {
+    if let Some(relative) = model.saved.tolerance.filter(|relative| relative.is_finite()) {
+        model.test.tolerance.relative = relative.clamp(1e-9, 1.0);
+    }
     let Some(context) = model.saved.contexts.get(&model.context.name).cloned() else { return };
-    if let Some(list) = context.lists.get("endpoints") {
-        model.dashboard.list.restore(list, crate::console::screens::dashboard::COLUMNS.len());
+    use crate::console::screens::{activity, dashboard, models};
+    let States { dashboard, activity, models, .. } = &mut model.screens;
+    for (name, list, columns) in [
+        ("endpoints", &mut dashboard.list, dashboard::COLUMNS.len()),
+        ("operations", &mut activity.operations, activity::OPERATIONS.len()),
+        ("journal", &mut activity.journal, activity::JOURNAL.len()),
+        ("models", &mut models.list, models::COLUMNS.len()),
+    ] {
+        if let Some(saved) = context.lists.get(name) {
+            list.restore(saved, columns);
+        }
     }
     if context.window > 0 {
         model.chart.chosen = Some(context.window.clamp(60, 900));
     }
     model.dashboard.problems_only = context.problems_only;
     model.dashboard.wanted = context.endpoint;
+    model.data.tokens = context.tokens;
 }

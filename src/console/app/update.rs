@@ -118,6 +118,8 @@ pub fn perform(model: &mut Model, row: &'static Row, typed: Option<char>) -> Vec
     }
     match row.scope {
         Scope::Global => global::perform(model, row.action),
+        // in force while text is typed too
+        _ if matches!(row.action, Action::Help | Action::Palette) => global::perform(model, row.action),
         Scope::Overlay | Scope::Dialog | Scope::Prompt => overlays::perform(model, row.action),
         Scope::List => global::list(model, row.action),
         Scope::Chart => global::chart(model, row.action),
@@ -158,7 +160,7 @@ fn fed(model: &mut Model, feed: Feed) -> Vec<Effect> {
 /// Brings up to date what is derived from the data.
 fn settle(model: &mut Model) -> Vec<Effect> {
     model.unsettled = false;
-    model.data.settle();
+    model.data.settle(model.now);
     screens::refreshed(model)
 }
 

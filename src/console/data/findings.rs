@@ -1,9 +1,9 @@
 //! What needs attention, ranked by severity, each with the place of its evidence.
 
-use super::{Data, DeploymentView, EndpointView};
+use super::{Data, DeploymentView, Disk, EndpointView};
 use crate::console::app::nav::Place;
 use crate::console::look::numbers;
-use crate::resources::ProvisioningState;
+use crate::resources::{AuthMode, ProvisioningState};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub severity: Severity,
+    /// Empty when it is about the workspace itself.
     pub endpoint: String,
     pub deployment: Option<String>,
     /// A sentence in the user's words.
@@ -31,15 +32,55 @@ pub struct Finding {
 
 /// Fewest requests before a share or a percentile is called a finding.
 const FEWEST: u64 = 50;
+/// Bytes below which a disk is nearly full, however small it is.
+const LITTLE_FREE: u64 = 1_000_000_000;
+/// The end of a token is announced so long before, in milliseconds.
+const TOKEN_ENDS_MS: i64 = 300_000;
+/// That it ended is said so long afterwards: later nobody waits for it any more.
+const TOKEN_ENDED_MS: i64 = 3_600_000;
 
 /// All findings, worst first, then by name.
 pub fn find(data: &Data) -> Vec<Finding> {
     let mut found = Vec::new();
+    found.extend(data.disk.as_ref().and_then(of_disk));
     for endpoint in data.endpoints.values() {
         of_endpoint(endpoint, &mut found);
+        found.extend(of_token(data, endpoint));
     }
     found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.endpoint.cmp(&b.endpoint)));
     found
+}
+
+/// A disk that is nearly full: with the last byte goes every change.
+fn of_disk(disk: &Disk) -> Option<Finding> {
+    let tight = disk.free < LITTLE_FREE || (disk.free < disk.total / 20 && disk.free < 10 * LITTLE_FREE);
+    let severity = match disk.free {
+        _ if !tight => return None,
+        free if free < LITTLE_FREE / 5 => Severity::Critical,
+        _ => Severity::Warning,
+    };
+    let of = if disk.total > 0 { format!(" of {}", numbers::bytes(disk.total)) } else { String::new() };
+    let text =
+        format!("disk nearly full: {}{of} free; once it is full, changes are refused", numbers::bytes(disk.free));
+    let place = Place::Workspace;
+    Some(Finding { severity, endpoint: String::new(), deployment: None, text, step: "look", place })
+}
+
+/// A token that was taken here and ends soon: whoever got it gets 401 from then on.
+fn of_token(data: &Data, endpoint: &EndpointView) -> Option<Finding> {
+    let ends = *data.tokens.get(&endpoint.name)?;
+    endpoint.resource.as_ref().filter(|resource| resource.properties.auth_mode == AuthMode::AMLToken)?;
+    let left = ends - data.second * 1_000;
+    let text = match left {
+        _ if left > TOKEN_ENDS_MS || left < -TOKEN_ENDED_MS => return None,
+        1.. => {
+            let left = numbers::minutes(left);
+            format!("the token taken here expires in {left}: who uses it gets 401 from then on")
+        }
+        _ => format!("the token taken here expired {} ago: who still uses it gets 401", numbers::minutes(-left)),
+    };
+    let (severity, place) = (Severity::Warning, Place::Connect(endpoint.name.clone()));
+    Some(Finding { severity, endpoint: endpoint.name.clone(), deployment: None, text, step: "new token", place })
 }
 
 fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {

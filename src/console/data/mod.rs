@@ -2,6 +2,8 @@
 
 /// What needs attention, ranked.
 pub mod findings;
+/// What changed just now.
+pub mod fresh;
 /// The connection to the workspace and the age of what it told.
 pub mod link;
 /// Seconds of a deployment, and figures over windows of them.
@@ -14,6 +16,7 @@ pub use link::Link;
 pub use series::{Coverage, Series, Summary};
 
 use crate::console::app::event::Feed;
+use crate::resources::live::WorkspaceInfo;
 use crate::resources::{
     Counts, Deployment, Endpoint, JournalEntry, LiveDeployment, LiveFrame, Operation, ProcessStats, ProvisioningState,
     TrafficMap, Weight,
@@ -48,6 +51,29 @@ pub struct Data {
     pub sums: Counts,
     /// Requests per second of all endpoints.
     pub rate: f64,
+    /// Until when something that changed stands out, Unix milliseconds.
+    pub fresh_until: i64,
+    /// As of the last look at the workspace itself.
+    pub disk: Option<Disk>,
+    /// Endpoint → when the token ends that was last taken here, Unix milliseconds. Never the token.
+    pub tokens: BTreeMap<String, i64>,
+}
+
+/// The file system that holds the workspace's data folder, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Disk {
+    pub folder: String,
+    pub free: u64,
+    /// 0 = not told.
+    pub total: u64,
+}
+
+impl Disk {
+    /// From what the workspace tells of itself; `None` where it does not know its disk.
+    pub fn of(info: &WorkspaceInfo) -> Option<Self> {
+        let known = info.disk_free_bytes > 0 || info.disk_total_bytes > 0;
+        known.then(|| Self { folder: info.data_dir.clone(), free: info.disk_free_bytes, total: info.disk_total_bytes })
+    }
 }
 
 /// An endpoint, its deployments and what runs of it.
@@ -59,6 +85,7 @@ pub struct EndpointView {
     pub generation: u64,
     /// Answered by the gateway itself (401, 404 without weight …) since the workspace started.
     pub refused: Counts,
+    pub fresh: fresh::OfEndpoint,
 }
 
 /// A deployment and what runs of it.
@@ -71,6 +98,7 @@ pub struct DeploymentView {
     pub series: Series,
     /// Over the last [`RECENT_S`] seconds.
     pub recent: Summary,
+    pub fresh: fresh::OfDeployment,
 }
 
 impl Data {
@@ -79,9 +107,10 @@ impl Data {
         match feed {
             Feed::Frame(frame) => self.frame(*frame, now),
             Feed::Endpoints(endpoints) => self.resources(endpoints),
-            Feed::Deployments { endpoint, deployments } => self.deployments(&endpoint, deployments),
+            Feed::Deployments { endpoint, deployments } => self.deployments(&endpoint, deployments, now),
             Feed::Journal(journal) => self.journal = journal,
             Feed::Operations(operations) => self.operations = operations,
+            Feed::Info(info) => self.disk = Disk::of(&info),
             Feed::Connected => {
                 self.link = Link::Live { last_ms: now };
                 self.coverage.interrupt();
@@ -90,8 +119,8 @@ impl Data {
         }
     }
 
-    /// Derives what needs attention from what came.
-    pub fn settle(&mut self) {
+    /// Derives what needs attention, and what changed, from what came.
+    pub fn settle(&mut self, now: i64) {
         self.findings = findings::find(self);
         self.worst.clear();
         for finding in &self.findings {
@@ -103,6 +132,31 @@ impl Data {
         for view in self.endpoints.values().flat_map(|endpoint| endpoint.deployments.values()) {
             self.sums.add(&view.recent.counts);
             self.rate += view.recent.rate;
+        }
+        self.look(now);
+    }
+
+    /// Notes what changed by a step.
+    fn look(&mut self, now: i64) {
+        let mut changed = false;
+        for view in self.endpoints.values_mut().filter(|view| view.resource.is_some()) {
+            let state = (view.state(), self.worst.get(&view.name).copied(), view.is_serving());
+            changed |= view.fresh.state.look(state, now);
+            let traffic = view.resource.as_ref().map(|resource| &resource.properties.traffic);
+            for deployment in view.deployments.values_mut().filter(|deployment| deployment.resource.is_some()) {
+                let weight = traffic.and_then(|traffic| traffic.get(&deployment.name).copied()).unwrap_or_default();
+                let (ready, wanted) = (deployment.ready(), deployment.wanted());
+                let state = (deployment.state(), ready > 0);
+                let mirror = deployment.live.as_ref().map_or(0, |live| live.mirror);
+                let fresh = &mut deployment.fresh;
+                changed |= fresh.state.look(state, now);
+                changed |= fresh.instances.look((ready, wanted), now);
+                changed |= fresh.weight.look(weight, now);
+                changed |= fresh.mirror.look(mirror, now);
+            }
+        }
+        if changed {
+            self.fresh_until = now + fresh::FRESH_MS;
         }
     }
 
@@ -143,13 +197,17 @@ impl Data {
         }
     }
 
-    fn deployments(&mut self, endpoint: &str, deployments: Vec<Deployment>) {
+    fn deployments(&mut self, endpoint: &str, deployments: Vec<Deployment>, now: i64) {
         let Some(view) = self.endpoints.get_mut(endpoint) else { return };
         view.deployments.retain(|name, _| deployments.iter().any(|deployment| deployment.name == *name));
         for resource in deployments {
             let deployment = view.deployments.entry(resource.name.clone()).or_default();
             deployment.name.clone_from(&resource.name);
             deployment.resource = Some(resource);
+            let model = deployment.model();
+            if deployment.fresh.model.look(model, now) {
+                self.fresh_until = now + fresh::FRESH_MS;
+            }
         }
     }
 

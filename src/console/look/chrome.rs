@@ -5,7 +5,7 @@ use ratatui::text::Line;
 
 use super::layout::Room;
 use super::numbers;
-use super::ui::{Ui, span};
+use super::ui::{self, Ui, span};
 use crate::console::actions::{self, Action, Row, Scope};
 use crate::console::app::event::Hit;
 use crate::console::app::model::Model;
@@ -151,21 +151,36 @@ pub fn banner(model: &Model, ui: &mut Ui, body: Rect) -> Rect {
     Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body }
 }
 
-/// Messages, above the footer at the right.
+/// Lines of one message, at most.
+const TOAST_LINES: usize = 4;
+
+/// Messages, above the footer at the right; long ones in several lines, so that both ends of a conflict are read.
 pub fn toasts(model: &Model, ui: &mut Ui, area: Rect) {
     let theme = &model.theme;
-    let mut y = area.bottom().saturating_sub(2);
+    let mut bottom = area.bottom().saturating_sub(1);
     for toast in model.toasts.0.iter().rev() {
-        if y <= area.y + 1 {
+        let (style, glyph) = if toast.bad { (theme.toast_bad, "!") } else { (theme.toast, theme.glyphs.dot) };
+        let mut lines = vec![toast.text.clone()];
+        if ui.measure(&toast.text) + 4 > area.width {
+            lines = ui::wrap(&toast.text, area.width.saturating_sub(4).min(96));
+        }
+        if lines.len() > TOAST_LINES {
+            lines.truncate(TOAST_LINES);
+            lines.iter_mut().skip(TOAST_LINES - 1).for_each(|last| last.push_str(theme.glyphs.ellipsis));
+        }
+        let height = lines.len() as u16;
+        if bottom < area.y + 2 + height {
             break;
         }
-        let (style, glyph) = if toast.bad { (theme.toast_bad, "!") } else { (theme.toast, theme.glyphs.dot) };
-        let text = format!(" {glyph} {} ", toast.text);
-        let wide = ui.measure(&text).min(area.width);
+        let wide = lines.iter().map(|line| ui.measure(line)).max().unwrap_or(0) + 4;
+        let wide = wide.min(area.width);
         let x = area.right().saturating_sub(wide);
-        ui.wipe(Rect { x, y, width: wide, height: 1 }, style);
-        ui.text(x, y, wide, &text, style);
-        y -= 1;
+        bottom -= height;
+        ui.wipe(Rect { x, y: bottom, width: wide, height }, style);
+        for (y, (at, line)) in (bottom..).zip(lines.iter().enumerate()) {
+            ui.text(x + 1, y, 1, if at == 0 { glyph } else { " " }, style);
+            ui.text(x + 3, y, wide.saturating_sub(3), line, style);
+        }
     }
 }
 
@@ -180,12 +195,13 @@ pub fn footer(model: &Model, ui: &mut Ui, area: Rect) {
     rows.retain(|row| match row.action {
         Action::Back if row.scope == Scope::Global => depth > 1,
         Action::Quit => depth == 1,
-        _ if row.scope == Scope::List => actions::refusal(model, row).is_none(),
+        _ if row.scope == Scope::List || row.action == Action::FormTakeUp => actions::refusal(model, row).is_none(),
         _ => true,
     });
     rows.sort_by_key(|row| (scopes.iter().position(|scope| *scope == row.scope), u8::MAX - row.rank));
-    let (always, rest): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| matches!(row.action, Action::Help | Action::Quit | Action::Back));
+    let (always, rest): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| matches!(row.action, Action::Help | Action::Quit | Action::Back | Action::FormLeave));
     let entries = |rows: &[&'static Row]| -> Vec<(&'static Row, String, bool)> {
         rows.iter()
             .map(|row| (*row, keys(model, row), actions::refusal(model, row).is_some()))

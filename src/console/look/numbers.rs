@@ -86,6 +86,14 @@ pub fn took_ms(ms: i64) -> String {
     if ms < 1_000 { format!("{} ms", ms.max(0)) } else { span_ms(ms) }
 }
 
+/// A span of time in whole minutes, as people say it: `less than a minute`, `1 min`, `5 min`. Rounded up.
+pub fn minutes(ms: i64) -> String {
+    match ms {
+        ..60_000 => "less than a minute".into(),
+        _ => format!("{} min", (ms + 59_999) / 60_000),
+    }
+}
+
 /// A window: `60 s`, `5 m`.
 pub fn window(seconds: u32) -> String {
     if seconds < 120 { format!("{seconds} s") } else { format!("{} m", seconds / 60) }

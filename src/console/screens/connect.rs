@@ -176,6 +176,11 @@ impl Connect {
     /// Secrets came.
     fn arrived(model: &mut Model, answer: &Answer) -> Vec<Effect> {
         let Some(wanted) = model.connect.wanted.take() else { return Vec::new() };
+        if let Answer::Token(token) = answer {
+            // when it ends is remembered, the token is not
+            let endpoint = model.connect.endpoint.clone();
+            model.data.tokens.insert(endpoint, token.expiry_time_utc.saturating_mul(1_000));
+        }
         if let Wanted::Copy(item) = wanted {
             let secret = match (answer, item) {
                 (Answer::Keys(keys), Item::Secondary) => keys.secondary_key.clone(),

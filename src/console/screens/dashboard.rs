@@ -148,6 +148,10 @@ impl Dashboard {
         }
         let count = findings.len();
         state.findings.set(findings, count);
+        if !state.in_findings {
+            // whoever goes there begins with the worst
+            state.findings.cursor = 0;
+        }
         state.in_findings &= count > 0;
     }
 
@@ -296,6 +300,7 @@ impl Screen for Dashboard {
         Subject {
             endpoint: found
                 .map(|found| found.endpoint.clone())
+                .filter(|name| !name.is_empty())
                 .or_else(|| selected(model).map(|view| view.name.clone())),
             deployment: found.and_then(|found| found.deployment.clone()),
             weights: None,

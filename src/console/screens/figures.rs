@@ -1,6 +1,7 @@
 //! What several screens show of an endpoint: its courses, its latencies, its state in a word.
 
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use crate::console::app::model::Model;
@@ -22,6 +23,11 @@ pub fn marks(model: &Model, view: &EndpointView) -> Vec<(String, Mark)> {
     names.iter().map(|name| (name.clone(), mark(&model.theme, name, &names))).collect()
 }
 
+/// What changed just now stands out for a moment.
+pub fn stand_out(style: Style, fresh: bool) -> Style {
+    if fresh { style.add_modifier(Modifier::BOLD) } else { style }
+}
+
 /// Glyph and word for how an endpoint is.
 pub fn state(model: &Model, view: &EndpointView) -> Line<'static> {
     let theme = &model.theme;
@@ -38,7 +44,9 @@ pub fn state(model: &Model, view: &EndpointView) -> Line<'static> {
             _ => (theme.glyphs.ring, "idle", theme.dim),
         },
     };
-    Line::from(vec![span(format!("{glyph} "), style), span(word, if style == theme.ok { theme.text } else { style })])
+    let of_word = if style == theme.ok { theme.text } else { style };
+    let fresh = view.fresh.state.is_fresh(model.now);
+    Line::from(vec![span(format!("{glyph} "), style), span(word, stand_out(of_word, fresh))])
 }
 
 /// Shape and figure of each deployment, for the title of a chart.

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::Screen;
-use crate::console::actions::{Action, Scope};
+use crate::console::actions::{self, Action, Scope};
 use crate::console::app::call::{Answer, Call, Failure};
 use crate::console::app::event::Effect;
 use crate::console::app::model::Model;
@@ -86,6 +86,7 @@ impl Screen for Welcome {
         match action {
             Action::InstallSample if model.tasks.in_flight(|call| *call == Call::InstallSample) => Vec::new(),
             Action::InstallSample => vec![model.call("install the sample", Call::InstallSample)],
+            Action::NewEndpoint => model.open(Place::EndpointForm { name: None }),
             Action::ServeFile => {
                 let hint = "path of an .onnx file or a model folder; Tab completes";
                 model.overlays.push(ask(prompt::Purpose::ServeFile, "Serve a model", hint));
@@ -113,7 +114,9 @@ impl Screen for Welcome {
 
     fn draw(&self, model: &Model, ui: &mut Ui, area: Rect) {
         let theme = &model.theme;
-        let place = layout::middle(area, 72, 15);
+        // air between the offers where there is room for it
+        let step = if area.height >= 18 { 3 } else { 2 };
+        let place = layout::middle(area, 72, 4 + 4 * step);
         let (x, mut y) = (place.x, place.y);
         ui.text(x, y, 66, "Nothing is served here yet.", theme.strong);
         y += 1;
@@ -123,13 +126,15 @@ impl Screen for Welcome {
             (Action::InstallSample, "the restaurant recommender: blue 90 %, green 10 %, ready to try"),
             (Action::ServeFile, "from an .onnx file to the first answer in seconds"),
             (Action::ApplyYaml, "an endpoint or deployment file of the Azure CLI, unchanged"),
+            (Action::NewEndpoint, "by a form, step by step: name and keys first, then a deployment"),
         ];
         for (action, what) in offers {
-            let row = crate::console::actions::row(action);
+            let mut rows = actions::rows().filter(|row| row.scope == Scope::Welcome);
+            let Some(row) = rows.find(|row| row.action == action) else { continue };
             ui.text(x, y, 4, &model.keymap.first(row), theme.key);
             ui.text(x + 5, y, 60, row.title, theme.strong);
             ui.text(x + 5, y + 1, 67, what, theme.dim);
-            y += 3;
+            y += step;
         }
         if let Some(task) = model.tasks.running().last() {
             let turn = (model.now / 500).rem_euclid(4) as usize;

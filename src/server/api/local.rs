@@ -103,6 +103,7 @@ impl ControlPlane {
             system.total_memory()
         });
         let data_dir = &app.options.data_dir;
+        let (disk_free_bytes, disk_total_bytes) = file_system(data_dir);
         let versions = [("mlconsole", env!("CARGO_PKG_VERSION"))];
         Answer::ok(&WorkspaceInfo {
             name: app.connection.workspace.clone(),
@@ -115,7 +116,8 @@ impl ControlPlane {
             cores: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory_bytes,
             disk_used_bytes: size_of(data_dir),
-            disk_free_bytes: free_space(data_dir),
+            disk_free_bytes,
+            disk_total_bytes,
             pools,
             environments: environments.iter().map(|doc| format!("{}:{}", doc.key.parent, doc.key.name)).collect(),
             versions: versions
@@ -237,10 +239,12 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Free bytes of the file system a folder is on.
-fn free_space(folder: &Path) -> u64 {
+/// Free bytes and size of the file system a folder is on; zeros where that is not known.
+fn file_system(folder: &Path) -> (u64, u64) {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let Ok(disks) = sysinfo::Disks::new_with_refreshed_list() else { return 0 };
+    let Ok(disks) = sysinfo::Disks::new_with_refreshed_list() else { return (0, 0) };
     let holding = disks.iter().filter(|disk| folder.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map_or(0, |disk| disk.available_space())
+    holding
+        .max_by_key(|disk| disk.mount_point().as_os_str().len())
+        .map_or((0, 0), |disk| (disk.available_space(), disk.total_space()))
 }

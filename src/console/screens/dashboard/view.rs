@@ -140,8 +140,14 @@ fn traffic(model: &Model, view: &EndpointView, width: u16) -> Line<'static> {
     if view.is_weightless() {
         return Line::from(span(if long { "no weight set: callers get 404" } else { "404: no weight" }, theme.warn));
     }
-    let shares: Vec<_> =
-        figures::marks(model, view).into_iter().map(|(name, mark)| (mark, name.clone(), view.weight(&name))).collect();
+    let shares: Vec<_> = figures::marks(model, view)
+        .into_iter()
+        .map(|(name, mut mark)| {
+            let fresh = view.deployments.get(&name).is_some_and(|one| one.fresh.weight.is_fresh(model.now));
+            mark.style = figures::stand_out(mark.style, fresh);
+            (mark, name.clone(), view.weight(&name))
+        })
+        .collect();
     bar::traffic(theme, &shares, width)
 }
 
@@ -162,6 +168,7 @@ fn findings(model: &Model, ui: &mut Ui, area: Rect) {
     let top = first(cursor, rows, all.len());
     let subject = |finding: &Finding| match &finding.deployment {
         Some(deployment) => format!("{} / {deployment}", finding.endpoint),
+        None if finding.endpoint.is_empty() => "workspace".into(),
         None => finding.endpoint.clone(),
     };
     let longest = all.iter().skip(top).take(rows).map(|finding| ui.measure(&subject(finding))).max().unwrap_or(0);

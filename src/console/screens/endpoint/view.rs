@@ -153,13 +153,29 @@ fn columns(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, rows: &[
         }
         ui.hit(Rect { height: area.height, ..title }, Hit::Spot(index as u32));
         for (y, figure) in (area.y + 1..area.bottom()).zip(rows) {
-            let line = value(model, view, deployment, *mark, *figure, small);
+            let mut line = value(model, view, deployment, *mark, *figure, small);
+            if let Some(first) = line.spans.first_mut().filter(|_| fresh(model, deployment, *figure)) {
+                first.style = figures::stand_out(first.style, true);
+            }
             ui.line(x + 2, y, width - 3, &line);
         }
     }
     if marks.len() > fits {
         let note = format!("{} of {} deployments", fits, marks.len());
         ui.right(area.right() - 1, area.y, 24, &note, theme.dim);
+    }
+}
+
+/// Whether a figure changed by a step just now. Those that move all the time never do.
+fn fresh(model: &Model, deployment: &DeploymentView, figure: Figure) -> bool {
+    let (now, fresh) = (model.now, &deployment.fresh);
+    match figure {
+        Figure::State => fresh.state.is_fresh(now),
+        Figure::Model => fresh.model.is_fresh(now),
+        Figure::Instances => fresh.instances.is_fresh(now),
+        Figure::Weight => fresh.weight.is_fresh(now),
+        Figure::Mirror => fresh.mirror.is_fresh(now),
+        _ => false,
     }
 }
 

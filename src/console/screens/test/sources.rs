@@ -7,7 +7,7 @@ use crate::console::app::call::{Answer, Call, Failure};
 use crate::console::app::event::{EditTag, Effect};
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
-use crate::console::overlays::{Overlay, prompt};
+use crate::console::overlays::{Overlay, details, prompt};
 use crate::console::screens::welcome;
 use crate::resources::AuthMode;
 
@@ -15,6 +15,12 @@ use crate::resources::AuthMode;
 const RECENT: u32 = 50;
 const TEMPLATE: &str = "template: what the model takes";
 const EMPTY: &str = "empty: an empty body";
+const UNRECORDED: &str = "recent: bodies are not recorded; Enter says how to switch that on";
+const HOW_TO_RECORD: &str = "The workspace remembers the last requests, but not their bodies: they may hold personal data.\n\n\
+    To have them here as well, write into config.toml (in ~/.config/mlconsole unless you keep it elsewhere)\n\n\
+    [local]\nrecord_bodies = true\n\n\
+    and start the workspace anew: `mlconsole serve`, or this console where it serves the workspace itself. Bodies stay in \
+    memory and go when it stops.";
 const FILE: &str = "file: ";
 
 /// The user came: the request of this endpoint as it was left, or a template.
@@ -102,8 +108,17 @@ fn all(model: &Model) -> Vec<String> {
         let at = model.clock(recent.at_ms, true);
         lines.push(format!("recent: {at} {} {}, {}", recent.deployment, recent.status, recent.id));
     }
+    if unrecorded(model) {
+        lines.push(UNRECORDED.into());
+    }
     lines.push(EMPTY.into());
     lines
+}
+
+/// Whether others sent requests whose bodies nobody recorded.
+fn unrecorded(model: &Model) -> bool {
+    let recent = &model.test.recent;
+    !recent.is_empty() && recent.iter().all(|recent| recent.request_body.is_none() && recent.request_bytes > 0)
 }
 
 /// Opens the choice of sources.
@@ -128,6 +143,11 @@ pub fn matching(model: &Model, text: &str) -> Vec<String> {
 /// A source was chosen.
 pub fn chosen(model: &mut Model, line: &str) -> Vec<Effect> {
     if line.is_empty() {
+        return Vec::new();
+    }
+    if line == UNRECORDED {
+        let how = details::State::text("Bodies of recent requests", HOW_TO_RECORD);
+        model.overlays.push(Overlay::Details(how));
         return Vec::new();
     }
     model.test.pane = Pane::Request;

@@ -63,7 +63,9 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
         let (upper, below) =
             layout::split_top(rest, if spare >= 6 { 9.max(marks.len() as u16 + 2) } else { rest.height });
         let (left, right) = layout::split_left(upper, rest.width * 3 / 5, 2);
-        measured(model, ui, left, view, &marks);
+        let (above, below_it) = layout::split_top(left, marks.len() as u16 + 3);
+        measured(model, ui, above, view, &marks);
+        rollout(model, ui, below_it);
         history(model, ui, right, name);
         let (_, below) = layout::split_top(below, 1);
         if below.height >= 6 {
@@ -72,8 +74,11 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     } else {
         let (upper, rest) = layout::split_top(rest, marks.len() as u16 + 2);
         measured(model, ui, upper, view, &marks);
-        let (_, rest) = layout::split_top(rest, u16::from(rest.height > 6));
+        let (_, rest) = layout::split_top(rest, u16::from(rest.height > 7));
+        let place = if rest.height >= 12 { 4 } else { u16::from(rest.height > 4) };
+        let (rest, last) = layout::split_top(rest, rest.height - place);
         history(model, ui, rest, name);
+        rollout(model, ui, last);
     }
 }
 
@@ -217,9 +222,10 @@ fn measured(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, marks: 
         ui.text(area.x + 3, y, 9, &format!("{} {name}", mark.shape), mark.style);
         let wanted = view.weight(name);
         let share = (total > 0).then(|| recent.counts.total() as f64 * 100.0 / total as f64);
+        let fresh = view.deployments.get(name).is_some_and(|one| one.fresh.weight.is_fresh(model.now));
         let apart = share.is_some_and(|share| (share - wanted.as_percent()).abs() > 5.0 && total >= 50);
         let cells = [
-            (wanted.to_string(), theme.text),
+            (wanted.to_string(), figures::stand_out(theme.text, fresh)),
             (numbers::percent(share), if apart { theme.warn } else { theme.strong }),
             (numbers::rate(recent.rate), theme.text),
             (numbers::percent(recent.error_percent()), theme.text),
@@ -244,6 +250,18 @@ fn change(from: &TrafficMap, to: &TrafficMap) -> String {
     let parts = names.into_iter().map(|name| (name, weight(from, name), weight(to, name)));
     let parts: Vec<String> = parts.filter(|(_, a, b)| a != b).map(|(name, a, b)| format!("{name} {a} → {b}")).collect();
     parts.join(", ")
+}
+
+/// The place of a rollout's steps. Without one it says so, and what would stand here.
+fn rollout(model: &Model, ui: &mut Ui, area: Rect) {
+    let note = if area.height > 1 { "none is running" } else { "none is running: weights move by hand" };
+    ui.section(area, "Rollout", note, false);
+    let words = "Weights move by hand, with the sliders above. The steps of a rollout will stand here: the weight set and \
+                 the one measured, what the step waits for, and the keys to promote, pause and abort it.";
+    let width = area.width.saturating_sub(6);
+    for (y, line) in (area.y + 1..area.bottom()).zip(ui::wrap(words, width)) {
+        ui.text(area.x + 3, y, width, &line, model.theme.dim);
+    }
 }
 
 fn history(model: &Model, ui: &mut Ui, area: Rect, name: &str) {
