@@ -204,6 +204,7 @@ async fn house(server: &Server) -> Gateway {
         weights: names.iter().map(|(n, w)| ((*n).to_owned(), Weight::percent(*w))).collect(),
         mirror: TrafficMap::new(),
         deployments: names.iter().map(|(n, _)| ((*n).to_owned(), Some(start(n)))).collect(),
+        starting: Vec::new(),
         mode: Mode::Block,
         kubernetes: false,
     });

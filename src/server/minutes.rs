@@ -21,6 +21,8 @@ struct Written {
     counts: Counts,
     bytes: u64,
     latency: Vec<(u16, u32)>,
+    #[serde(default)]
+    codes: Vec<(u16, u64)>,
 }
 
 /// Brings back what an earlier process measured. What cannot be read is left out: it is history, not state.
@@ -28,11 +30,11 @@ pub(super) fn load(store: &Store, telemetry: &Telemetry) -> Result<()> {
     let rows = store.minutes(now() - KEEP)?;
     let measured = rows.into_iter().filter_map(|row| {
         let written: Written = serde_json::from_slice(&row.body).ok()?;
-        let Written { counts, bytes, latency } = written;
+        let Written { counts, bytes, latency, codes } = written;
         Some(Measured {
             endpoint: row.endpoint,
             deployment: row.deployment,
-            minute: Minute { at: row.at, counts, bytes, latency },
+            minute: Minute { at: row.at, counts, bytes, latency, codes },
         })
     });
     telemetry.import_minutes(measured.collect());
@@ -42,8 +44,8 @@ pub(super) fn load(store: &Store, telemetry: &Telemetry) -> Result<()> {
 /// Writes down the minutes since `since` (Unix seconds). Blocks.
 fn save(store: &Store, telemetry: &Telemetry, since: i64) -> Result<()> {
     let rows = telemetry.export_minutes(since).into_iter().filter_map(|measured| {
-        let Measured { endpoint, deployment, minute: Minute { at, counts, bytes, latency } } = measured;
-        let body = serde_json::to_vec(&Written { counts, bytes, latency }).ok()?;
+        let Measured { endpoint, deployment, minute: Minute { at, counts, bytes, latency, codes } } = measured;
+        let body = serde_json::to_vec(&Written { counts, bytes, latency, codes }).ok()?;
         Some(MinuteRow { endpoint, deployment, at, body })
     });
     store.put_minutes(rows.collect(), now() - KEEP)
@@ -87,6 +89,7 @@ mod tests {
             counts: Counts { ok: 7, refused: 1, ..Counts::default() },
             bytes: 99,
             latency: vec![(3, 4), (17, 3)],
+            codes: vec![(413, 2), (415, 1)],
         };
         let before = Telemetry::new(None);
         before.import_minutes(vec![Measured {

@@ -55,6 +55,10 @@ pub fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto { name: name.to_owned(), s: s.into(), r#type: AttributeType::String as i32, ..Default::default() }
 }
 
+pub fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), i, r#type: AttributeType::Int as i32, ..Default::default() }
+}
+
 pub fn floats(name: &str, floats: &[f32]) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
@@ -103,6 +107,17 @@ pub fn model(
             initializer,
             ..Default::default()
         }),
+        ..Default::default()
+    }
+}
+
+/// A constant of whole numbers.
+pub fn whole(name: &str, dims: &[i64], values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: dims.to_vec(),
+        data_type: INT64,
+        int64_data: values.to_vec(),
         ..Default::default()
     }
 }

@@ -1,8 +1,10 @@
 //! The engine from outside: files in, answers out.
 
 mod build;
+mod memory;
 mod node_tests;
 mod score;
 mod serve;
 mod sources;
 mod v2;
+mod values;

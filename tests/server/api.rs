@@ -6,6 +6,7 @@ mod entry;
 mod feeds;
 mod hostile;
 mod house;
+mod memory;
 mod monitor;
 mod operations;
 mod rules;

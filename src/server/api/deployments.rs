@@ -86,7 +86,6 @@ impl ControlPlane {
         };
         call.check_version(&format!("Deployment \"{name}\""), Some(doc.etag))?;
         self.refuse_while_busy(endpoint, None)?;
-        self.refuse_while_busy(endpoint, Some(name))?;
         let parent: Endpoint = self.endpoint_doc(endpoint)?.decode()?;
         check_removable(name, &parent.properties.traffic).map_err(Fault::rule)?;
         if let Some((mirror, weight)) = parent
@@ -99,6 +98,15 @@ impl ControlPlane {
                 "properties.mirrorTraffic",
                 format!("Deployment {mirror} gets {weight} % mirrored traffic: switch the mirror off, then delete it."),
             ));
+        }
+        // A deployment that is still being made, or does not come to an end with it, need not be waited for.
+        let begun = self.app.reconciler.busy(endpoint, Some(name))?;
+        let stopped = begun.is_some_and(|operation| {
+            let verb = operation.properties.as_ref().map(|p| p.verb.as_str()).unwrap_or_default();
+            matches!(verb, "create" | "update") && self.app.reconciler.stop_operation(&operation.name)
+        });
+        if !stopped {
+            self.refuse_while_busy(endpoint, Some(name))?;
         }
         let mut deployment: Deployment = doc.decode()?;
         deployment.properties.provisioning_state = ProvisioningState::Deleting;

@@ -10,9 +10,9 @@ use super::answer::Answer;
 use super::call::Call;
 use super::definitions::{Definition, definitions, localized, namespace};
 use super::fault::Fault;
+use super::metrics_gauges::{absence, reader};
 use super::metrics_query::{Filter, MetricsQuery};
-use crate::resources::Counts;
-use crate::server::telemetry::MinuteRow;
+use crate::server::telemetry::{Gauges, Minute, MinuteRow};
 use crate::stats::histogram::Histogram;
 
 /// One time series: the values of the dimensions it stands for, and its minutes.
@@ -33,20 +33,29 @@ impl ControlPlane {
         let resource = self.measured(endpoint, deployment)?;
         let query = MetricsQuery::of(&call.query, definitions(deployment.is_some()))?;
         let rows = self.app.telemetry.minutes(endpoint, deployment, query.start..query.end);
-        let now = self.now_values(endpoint, deployment);
+        self.measure(&query);
+        let of_deployment = deployment.and_then(|deployment| self.app.telemetry.find(endpoint, deployment));
+        let gauges = match deployment {
+            None => Some(self.app.telemetry.gauges()),
+            Some(_) => of_deployment.as_ref().map(|telemetry| telemetry.gauges()),
+        };
         let value: Vec<Value> = query
             .metrics
             .iter()
             .map(|definition| {
-                json!({
+                let mut metric = json!({
                     "id": format!("{resource}/providers/Microsoft.Insights/metrics/{}", definition.name),
                     "type": "Microsoft.Insights/metrics",
                     "name": localized(definition.name, definition.text),
                     "displayDescription": definition.text,
                     "unit": definition.unit,
                     "errorCode": "Success",
-                    "timeseries": series(definition, &query, &rows, &now),
-                })
+                    "timeseries": series(definition, &query, &rows, gauges),
+                });
+                if let (Some(why), Some(metric)) = (absence(definition), metric.as_object_mut()) {
+                    metric.insert("errorMessage".to_owned(), why.into());
+                }
+                metric
             })
             .collect();
         Answer::ok(&json!({
@@ -58,45 +67,24 @@ impl ControlPlane {
             "value": value,
         }))
     }
-
-    /// What is known of this moment only: open connections and ready instances.
-    fn now_values(&self, endpoint: &str, deployment: Option<&str>) -> BTreeMap<&'static str, f64> {
-        let mut values = BTreeMap::new();
-        match deployment {
-            None => {
-                values.insert("ConnectionsActive", f64::from(self.app.telemetry.process().connections));
-            }
-            Some(deployment) => {
-                if let Some(pool) = self.app.reconciler.pool(endpoint, deployment) {
-                    values.insert("DeploymentCapacity", f64::from(pool.status().ready));
-                }
-            }
-        }
-        values
-    }
 }
 
 /// The time series of a metric: one, or one for each value of the dimensions split by.
-fn series(
-    definition: &Definition,
-    query: &MetricsQuery,
-    rows: &[MinuteRow],
-    now: &BTreeMap<&'static str, f64>,
-) -> Vec<Value> {
-    if let Some(value) = now.get(definition.name) {
-        let minute = super::tokens::now_s().div_euclid(60) * 60;
-        let data = query
-            .buckets()
-            .map(|(start, end)| point(query, start, (start..end).contains(&minute).then_some([*value; 4]), 1));
-        return vec![json!({"metadatavalues": [], "data": data.collect::<Vec<_>>()})];
+fn series(definition: &Definition, query: &MetricsQuery, rows: &[MinuteRow], gauges: Option<&Gauges>) -> Vec<Value> {
+    if let Some(read) = reader(gauges, definition) {
+        let value = |(start, end)| match read(start..end) {
+            Some((values, count)) => point(query, start, Some(values), count),
+            None => point(query, start, None, 0),
+        };
+        return vec![json!({"metadatavalues": [], "data": query.buckets().map(value).collect::<Vec<_>>()})];
     }
     let counts_requests = definition.name == "RequestsPerMinute";
     let mut all: Series<'_> = BTreeMap::new();
     for row in rows {
-        for (status, requests) in by_status(&row.minute.counts) {
+        for (status, requests) in by_status(&row.minute) {
             let value_of = |dimension: &str| match dimension {
                 "deployment" => row.deployment.clone(),
-                "statusCode" | "envoy_response_code" => status.code.to_owned(),
+                "statusCode" | "envoy_response_code" => status.code.to_string(),
                 "statusCodeClass" => status.class.to_owned(),
                 "modelStatusCode" => status.model.to_owned(),
                 _ => String::new(),
@@ -208,25 +196,36 @@ fn point(query: &MetricsQuery, start: i64, value: Option<[f64; 4]>, count: u64) 
 
 /// How an outcome is told in Azure's dimensions.
 struct Status {
-    code: &'static str,
+    code: u16,
     class: &'static str,
     /// What the model itself answered, where it is known.
     model: &'static str,
 }
 
-/// The requests of a minute by outcome. Outcomes stand for the code they are answered with; refusals of the caller's
-/// own making (400, 401, 404, 413) count as 400, failures of the service as 500, callers who left as 499.
-fn by_status(counts: &Counts) -> [(Status, u64); 7] {
+/// The requests of a minute by status. Errors of callers and of the service are told by their exact codes; those whose
+/// code is not known any more count as 400 and 500, callers who left as 499.
+fn by_status(minute: &Minute) -> Vec<(Status, u64)> {
+    let counts = &minute.counts;
     let status = |code, class, model| Status { code, class, model };
-    [
-        (status("200", "2xx", "200"), counts.ok),
-        (status("400", "4xx", ""), counts.client_error),
-        (status("408", "4xx", ""), counts.timeout),
-        (status("424", "4xx", "500"), counts.model_error),
-        (status("429", "4xx", ""), counts.refused),
-        (status("500", "5xx", ""), counts.server_error),
-        (status("499", "4xx", ""), counts.abandoned),
-    ]
+    let mut all = vec![
+        (status(200, "2xx", "200"), counts.ok),
+        (status(408, "4xx", ""), counts.timeout),
+        (status(424, "4xx", "500"), counts.model_error),
+        (status(429, "4xx", ""), counts.refused),
+        (status(499, "4xx", ""), counts.abandoned),
+    ];
+    for (class, range, rest, mut left) in
+        [("4xx", 400..500, 400, counts.client_error), ("5xx", 500..600, 500, counts.server_error)]
+    {
+        for (code, n) in minute.codes.iter().filter(|(code, _)| range.contains(code)) {
+            // A code is known at once, its second only when it is over.
+            let n = (*n).min(left);
+            all.push((status(*code, class, ""), n));
+            left -= n;
+        }
+        all.push((status(rest, class, ""), left));
+    }
+    all
 }
 
 fn time(unix_s: i64) -> String {
@@ -236,8 +235,8 @@ fn time(unix_s: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::Counts;
     use crate::server::api::call::Query;
-    use crate::server::telemetry::Minute;
 
     fn rows() -> Vec<MinuteRow> {
         let row = |deployment: &str, at, ok, model_error| MinuteRow {
@@ -248,6 +247,7 @@ mod tests {
                 counts: Counts { ok, model_error, ..Counts::default() },
                 bytes: 600,
                 latency: vec![(5, 3)],
+                codes: Vec::new(),
             },
         };
         vec![row("blue", 0, 90, 0), row("green", 0, 10, 5), row("blue", 60, 30, 0)]
@@ -258,7 +258,7 @@ mod tests {
             "timespan=1970-01-01T00:00:00Z/1970-01-01T00:03:00Z&interval={interval}&metricnames={metric}&aggregation=Average,Total&$filter={filter}"
         );
         let query = MetricsQuery::of(&Query::parse(&text), definitions(false)).unwrap();
-        series(query.metrics[0], &query, &rows(), &BTreeMap::new())
+        series(query.metrics[0], &query, &rows(), None)
     }
 
     #[test]
@@ -279,6 +279,28 @@ mod tests {
         let names: Vec<_> = split.iter().map(|s| s["metadatavalues"][0]["value"].clone()).collect();
         assert_eq!(names, ["blue", "green"]);
         assert_eq!(split[1]["data"][0]["total"], 5.0);
+    }
+
+    #[test]
+    fn failures_are_told_by_their_code_as_far_as_it_is_known() {
+        let counts = Counts { ok: 5, client_error: 4, server_error: 1, ..Counts::default() };
+        let minute = Minute { counts, codes: vec![(413, 2), (503, 7), (404, 1)], ..Minute::default() };
+        let told = by_status(&minute).into_iter().filter(|(_, n)| *n > 0).map(|(s, n)| (s.code, n));
+        assert_eq!(told.collect::<Vec<_>>(), [(200, 5), (413, 2), (404, 1), (400, 1), (503, 1)]);
+        assert_eq!(by_status(&minute).iter().map(|(_, n)| n).sum::<u64>(), counts.total());
+    }
+
+    #[test]
+    fn gauges_are_shown_where_they_were_measured() {
+        use crate::server::telemetry::Gauge;
+        let gauges = Gauges::default();
+        gauges.note(Gauge::Cpu, 10, 30.0);
+        gauges.note(Gauge::Cpu, 20, 50.0);
+        let text = "timespan=1970-01-01T00:00:00Z/1970-01-01T00:02:00Z&metricnames=CpuUtilizationPercentage&aggregation=Average,Maximum,Count";
+        let query = MetricsQuery::of(&Query::parse(text), definitions(true)).unwrap();
+        let all = series(query.metrics[0], &query, &[], Some(&gauges));
+        let first = json!({"timeStamp": "1970-01-01T00:00:00Z", "average": 40.0, "maximum": 50.0, "count": 2.0});
+        assert_eq!(all[0]["data"], json!([first, {"timeStamp": "1970-01-01T00:01:00Z"}]));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod keys;
 mod local;
 mod logs;
 mod metrics;
+mod metrics_gauges;
 mod metrics_query;
 mod operations;
 mod paging;

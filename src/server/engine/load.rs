@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::mlmodel::Inputs;
+use super::onnx::memory::{self, Budget};
 use super::onnx::model::OnnxModel;
 use super::onnx::{check, file, spec};
 use super::protocol::score::Dialect;
 use super::servable::{Named, OnnxServable};
 use super::source::{self, Found, Layout};
-use super::{LoadError, ModelSource, ScoreRequest, Servable, sample};
+use super::{InstanceMemory, LoadError, ModelSource, OutOfMemory, ScoreRequest, Servable, sample};
 use crate::resources::ModelReport;
 
 /// Sizes tried for open dimensions until a run on zeros succeeds.
@@ -31,7 +32,7 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         if file.ancestors().nth(2).is_some_and(|folder| servable_config(folder, dialect)) {
             log("config.pbtxt is not read: names, types and shapes are those of the model file");
         }
-        let model = OnnxModel::load(file, log)?;
+        let model = OnnxModel::load(file, log, source.memory.map(|m| m.bytes))?;
         let list = |specs: Vec<String>| specs.join(", ");
         log(&format!(
             "inputs {}; outputs {}",
@@ -40,7 +41,8 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         ));
         models.push(Named { name: name.clone(), version: version.clone(), model });
     }
-    let servable = Arc::new(OnnxServable { models, dialect, sample: None });
+    let budget = source.memory.map(|memory| budget_of(memory, &models)).transpose()?;
+    let servable = Arc::new(OnnxServable { models, dialect, sample: None, budget });
     let mut chosen = None;
     for (index, found) in found.iter().enumerate() {
         let sample = trial(&servable, index, found, &columns, log)?;
@@ -48,6 +50,23 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
     }
     let servable = Arc::try_unwrap(servable).map_err(|_| LoadError::new("an instance outlived its trial run"))?;
     Ok(Arc::new(OnnxServable { sample: chosen, ..servable }))
+}
+
+/// What the weights leave for running, if they and one request of the smallest size fit at all.
+fn budget_of(memory: InstanceMemory, models: &[Named]) -> Result<Budget, LoadError> {
+    let weights = models.iter().map(|m| m.model.weights()).sum();
+    let budget = Budget { limit: memory.bytes, weights, sharers: memory.sharers };
+    if weights >= memory.bytes {
+        return Err(memory::too_large("the weights take", weights, memory.bytes));
+    }
+    for Named { name, model, .. } in models {
+        let peak = model.smallest_peak();
+        if peak > budget.run() {
+            let needed = weights.saturating_add(peak.saturating_mul(u64::from(memory.sharers)));
+            return Err(memory::too_large(&format!("one request of model '{name}' takes"), needed, memory.bytes));
+        }
+    }
+    Ok(budget)
 }
 
 fn servable_config(folder: &Path, dialect: Option<Dialect>) -> bool {
@@ -76,7 +95,7 @@ fn trial(
     };
     if let Some((file, body)) = sample::beside(&found.file) {
         let request = OnnxServable::request(path, body);
-        run(servable, &request).map_err(|why| {
+        run(servable, &request)?.map_err(|why| {
             LoadError::new(format!(
                 "the model does not answer the sample request in '{file}': {why}; correct the file or the model"
             ))
@@ -93,7 +112,7 @@ fn trial(
         };
         let Some(body) = body else { return Ok(None) };
         let request = OnnxServable::request(path.clone(), body);
-        match run(servable, &request) {
+        match run(servable, &request)? {
             Ok(()) => return Ok(Some(request)),
             Err(why) if declared => {
                 last = why;
@@ -108,17 +127,26 @@ fn trial(
     Ok(None)
 }
 
-/// Runs a request on an instance of its own; a panic counts as a failure.
-fn run(servable: &Arc<OnnxServable>, request: &ScoreRequest) -> Result<(), String> {
-    let mut instance = servable.clone().instance().map_err(|e| e.message)?;
+/// Runs a request on an instance of its own; a panic counts as a failure, which a model may have on some values.
+///
+/// # Errors
+/// It takes more memory than an instance has.
+fn run(servable: &Arc<OnnxServable>, request: &ScoreRequest) -> Result<Result<(), String>, LoadError> {
+    let mut instance = servable.clone().instance()?;
     let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| instance.score(request)));
-    let response =
-        attempt.map_err(|panic| format!("the engine panicked: {}", super::onnx::plan::panic_text(panic.as_ref())))?;
+    let response = match attempt {
+        Ok(response) => response,
+        Err(panic) => {
+            if let Some(OutOfMemory { needed, limit, node }) = panic.downcast_ref() {
+                return Err(memory::too_large(&format!("node '{node}' of the trial run takes"), *needed, *limit));
+            }
+            return Ok(Err(format!("the engine panicked: {}", super::panic_text(panic.as_ref()))));
+        }
+    };
     if response.status == 200 {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    let text = String::from_utf8_lossy(&response.body).chars().take(500).collect();
-    Err(text)
+    Ok(Err(String::from_utf8_lossy(&response.body).chars().take(500).collect()))
 }
 
 /// See [`super::inspect`].
@@ -143,7 +171,7 @@ pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> 
         notes.push("Some dimensions are open: requests of any size in them are answered.".to_owned());
     }
     let mut native = findings.unsupported.is_empty();
-    if native && let Err(error) = OnnxModel::load(&found.file, &|_| {}) {
+    if native && let Err(error) = OnnxModel::load(&found.file, &|_| {}, None) {
         native = false;
         notes.push(error.message);
     }

@@ -59,6 +59,10 @@ pub trait Servable: Send + Sync {
     fn swagger(&self, endpoint: &str, version: &str) -> Option<serde_json::Value>;
     /// A request that exercises the model: warm-up and readiness, template of the request pane.
     fn sample(&self) -> Option<ScoreRequest>;
+    /// What an instance has needed so far at most, and what it may take, when the engine knows.
+    fn memory(&self) -> Option<MemoryUse> {
+        None
+    }
     /// The time of a call depends on the size of its request alone: no work of a size that values decide, nothing waited
     /// for. Such calls may run on the connection's own thread while they take a few microseconds.
     fn is_bounded(&self) -> bool {
@@ -66,9 +70,24 @@ pub trait Servable: Send + Sync {
     }
 }
 
+/// What a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// Whether the instance lives; else it is replaced.
+    Liveness,
+    /// Whether it can take requests now; else it gets none for a while.
+    Readiness,
+}
+
 /// One instance: used by one thread at a time. It may panic or hang; its keeper replaces it.
 pub trait Instance: Send {
     fn score(&mut self, request: &ScoreRequest) -> ScoreResponse;
+
+    /// A sign of life, asked for between calls and on the same thread, as a container's probe routes are: it must cost
+    /// next to nothing. The error says what is wrong.
+    fn probe(&mut self, _kind: ProbeKind) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Why a model cannot be served. `message` says what is wrong and what to do.
@@ -96,6 +115,48 @@ impl LoadError {
     }
 }
 
+/// A run that needs more memory than its instance has. An instance ends with it, as a container does that the system
+/// kills: [`Instance::score`] unwinds with this as its payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("OOMKilled: '{node}' needs {needed} bytes ({:.1} MiB), the instance's limit is {limit} bytes ({:.1} MiB)", mebi(*needed), mebi(*limit))]
+pub struct OutOfMemory {
+    /// Bytes the instance would have to have: weights and all tensors alive at that point.
+    pub needed: u64,
+    /// Bytes it has.
+    pub limit: u64,
+    /// The node of the graph that asks for them.
+    pub node: String,
+}
+
+fn mebi(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    if let Some(error) = panic.downcast_ref::<OutOfMemory>() {
+        return error.to_string();
+    }
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Memory of an instance, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    pub used: u64,
+    pub limit: u64,
+}
+
+/// The memory of one instance of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceMemory {
+    /// Bytes for weights and tensors.
+    pub bytes: u64,
+    /// Requests that an instance runs at the same time: they share what the weights leave.
+    pub sharers: u32,
+}
+
 /// A staged model version: where its files lie and how it was registered.
 #[derive(Debug, Clone, Default)]
 pub struct ModelSource {
@@ -109,6 +170,8 @@ pub struct ModelSource {
     pub version: String,
     /// Flavors as registered; the `MLmodel` file decides when they are empty.
     pub flavors: BTreeMap<String, Value>,
+    /// What an instance may take; `None`: whatever the machine has.
+    pub memory: Option<InstanceMemory>,
 }
 
 /// Loads a model version for serving. `log` receives what is worth telling the operator, a line a call.

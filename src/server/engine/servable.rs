@@ -1,6 +1,7 @@
 //! A loaded ONNX deployment: one model, or those of a Triton repository, and the instances that answer for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,11 +10,12 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tract_onnx::prelude::{TValue, TVec};
 
+use super::onnx::memory::Budget;
 use super::onnx::model::{OnnxModel, RunError, Session};
 use super::protocol::score::{self, Dialect};
 use super::protocol::v2::{self, About, Resource};
 use super::protocol::{Fault, v2_frame};
-use super::{Instance, LoadError, ScoreRequest, ScoreResponse, Servable, swagger};
+use super::{Instance, LoadError, MemoryUse, ScoreRequest, ScoreResponse, Servable, swagger};
 use crate::resources::Signature;
 
 /// Says how much of an answer (or request) is JSON when binary tensors follow.
@@ -34,6 +36,8 @@ pub struct OnnxServable {
     pub dialect: Option<Dialect>,
     /// A request that works.
     pub sample: Option<ScoreRequest>,
+    /// What an instance may take.
+    pub budget: Option<Budget>,
 }
 
 impl OnnxServable {
@@ -52,7 +56,7 @@ impl OnnxServable {
 
 impl Servable for OnnxServable {
     fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError> {
-        let sessions = self.models.iter().map(|m| Session::new(m.model.clone()));
+        let sessions = self.models.iter().map(|m| Session::new(m.model.clone(), self.budget));
         let sessions = sessions.collect::<Result<_, RunError>>();
         let sessions =
             sessions.map_err(|e| LoadError::with_details("the model's state cannot be set up; see the details", e))?;
@@ -71,6 +75,12 @@ impl Servable for OnnxServable {
 
     fn sample(&self) -> Option<ScoreRequest> {
         self.sample.clone()
+    }
+
+    fn memory(&self) -> Option<MemoryUse> {
+        let budget = self.budget?;
+        let peaks: u64 = self.models.iter().map(|m| m.model.peak.load(Ordering::Relaxed)).sum();
+        Some(MemoryUse { used: budget.weights.saturating_add(peaks), limit: budget.limit })
     }
 
     fn is_bounded(&self) -> bool {
@@ -273,7 +283,9 @@ fn fault(key: &str, fault: Fault) -> ScoreResponse {
 
 fn failure(key: &str, error: &RunError, model_time: Duration) -> ScoreResponse {
     let response = match error {
-        RunError::Shapes(why) => fault(key, Fault::bad(why.clone())),
+        RunError::Shapes(why) | RunError::Values(why) => fault(key, Fault::bad(why.clone())),
+        // As if the system had killed the process: whoever keeps the instance replaces it.
+        RunError::Memory(error) => std::panic::resume_unwind(Box::new(error.clone())),
         RunError::Model(_) => json_answer(500, json!({key: error.to_string()}).to_string().into_bytes()),
     };
     ScoreResponse { model_time, ..response }

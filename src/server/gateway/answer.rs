@@ -10,7 +10,7 @@ use super::auth::AuthFailure;
 use super::body::BodyError;
 use super::http::{Response, bytes, text};
 use super::pool::{Ending, Refusal};
-use crate::server::engine::ScoreResponse;
+use crate::server::engine::{OutOfMemory, ScoreResponse};
 use crate::server::telemetry::Outcome;
 
 pub const DEPLOYMENT: HeaderName = HeaderName::from_static("azureml-model-deployment");
@@ -127,6 +127,7 @@ pub fn ended(ending: Ending, deployment: &str, timeout: Duration, kubernetes: bo
             Answer::plain(Outcome::Timeout, text(status, message))
         }
         Ending::Panicked => lost(failed, deployment, "stopped with a panic"),
+        Ending::OutOfMemory(short) => out_of_memory(failed, deployment, &short),
         Ending::Hung => lost(failed, deployment, "did not come back"),
         Ending::Stopped => not_ready(deployment),
     }
@@ -140,6 +141,16 @@ fn lost(status: StatusCode, deployment: &str, how: &str) -> Answer {
     let mut response = reason(text(status, message), "model_error");
     response.headers_mut().insert(ERROR_STATUS, HeaderValue::from_static("500"));
     Answer::plain(Outcome::ModelError, response)
+}
+
+/// The instance was stopped as a container is that the system kills for its memory.
+fn out_of_memory(status: StatusCode, deployment: &str, short: &OutOfMemory) -> Answer {
+    let mut answer = lost(status, deployment, &format!("was stopped ({short})"));
+    let words = format!("OOMKilled: needs {} bytes, limit {} bytes", short.needed, short.limit);
+    if let Ok(words) = HeaderValue::from_str(&words) {
+        answer.response.headers_mut().insert(ERROR_REASON, words);
+    }
+    answer
 }
 
 fn answered(model: ScoreResponse, queued: Duration, failed: StatusCode) -> Answer {

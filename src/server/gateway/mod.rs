@@ -8,6 +8,7 @@ mod answer;
 mod auth;
 pub mod body;
 mod connection;
+mod early;
 pub mod http;
 mod listen;
 mod mirror;
@@ -21,8 +22,9 @@ mod target;
 
 pub use self::http::{Body, Request, Response};
 pub use auth::{AuthFailure, AuthPolicy, TokenVerifier};
+pub use early::Starting;
 pub use listen::{Bound, Dispatch, Gateway, Limits, Listener, PeerInfo, Role, bind, listen};
-pub use pool::{Pool, PoolSettings, PoolStatus};
+pub use pool::{Events, Pool, PoolSettings, PoolStatus, ProbeSettings};
 pub use router::{EndpointRoute, Router};
 pub use snapshot::{Snapshot, Target};
 pub use splitter::{Choice, Mode, Splitter};

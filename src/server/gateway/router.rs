@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Notify;
 
 use super::auth::AuthPolicy;
+use super::early::{Route, Starting};
 use super::pool::{Permit, Pool, Refusal};
 use super::snapshot::{Snapshot, Target};
 use super::splitter::{Mode, Splitter};
@@ -23,6 +25,8 @@ pub struct EndpointRoute {
     pub mirror: TrafficMap,
     /// All deployments of the endpoint, with their pools as far as they run.
     pub deployments: Vec<(String, Option<Arc<Pool>>)>,
+    /// Those of them that are being brought back.
+    pub starting: Vec<(String, Starting)>,
     pub mode: Mode,
     /// Answers in the manner of Kubernetes endpoints.
     pub kubernetes: bool,
@@ -38,6 +42,8 @@ struct State {
 /// One endpoint: choosing and publishing take turns under its lock.
 pub(super) struct Entry {
     state: Mutex<State>,
+    /// Signals every publication to those who wait for one.
+    pub published: Notify,
 }
 
 /// Where a request goes.
@@ -93,12 +99,14 @@ impl Router {
                 }
                 let old = std::mem::replace(&mut state.snapshot, snapshot);
                 drop(state);
+                entry.published.notify_waiters();
                 // Outside the lock: the last handle of a pool may go with it.
                 drop(old);
             }
             None => {
                 let splitter = Splitter::new(snapshot.mode, weights);
-                let entry = Arc::new(Entry { state: Mutex::new(State { snapshot, splitter, gone: false }) });
+                let state = Mutex::new(State { snapshot, splitter, gone: false });
+                let entry = Arc::new(Entry { state, published: Notify::new() });
                 let mut endpoints = HashMap::clone(&self.endpoints.load());
                 endpoints.insert(key, entry);
                 self.endpoints.store(Arc::new(endpoints));
@@ -118,6 +126,10 @@ impl Router {
             mirror: share(&route.mirror, &name),
             telemetry: self.telemetry.deployment(&route.name, &name),
             header: HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("invalid")),
+            starting: match pool {
+                Some(_) => None,
+                None => route.starting.iter().find(|(n, _)| n.eq_ignore_ascii_case(&name)).map(|(_, s)| s.clone()),
+            },
             name,
             pool,
         };
@@ -140,6 +152,7 @@ impl Router {
         let Some(entry) = endpoints.remove(&endpoint.to_ascii_lowercase()) else { return };
         self.endpoints.store(Arc::new(endpoints));
         lock(&entry.state).gone = true;
+        entry.published.notify_waiters();
     }
 
     /// The snapshot in force.
@@ -235,7 +248,7 @@ impl Entry {
     }
 
     /// Chooses and admits in one step. `pinned` names a deployment and skips the split.
-    pub fn route(&self, pinned: Option<&str>) -> Result<Routed, (Unrouted, Option<Arc<Snapshot>>)> {
+    pub fn route(&self, pinned: Option<&str>) -> Route {
         let mut state = lock(&self.state);
         if state.gone {
             return Err((Unrouted::NoEndpoint, None));

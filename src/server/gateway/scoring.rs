@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::answer::{self, Answer};
 use super::auth::{AuthFailure, bearer};
 use super::body::{self, discard};
+use super::early;
 use super::http::{Request, Response, json, text};
 use super::listen::Limits;
 use super::mirror;
@@ -167,7 +168,12 @@ async fn routed(
     id: Uuid,
 ) -> Response {
     let admitted = Instant::now();
-    let Routed { snapshot, target, probability, pinned, admission, mirrors } = match entry.route(pinned) {
+    let mut route = entry.route(pinned);
+    if early::is_early(&route) {
+        // In a box: no other request carries this along.
+        route = Box::pin(early::wait(entry, pinned, route, admitted)).await;
+    }
+    let Routed { snapshot, target, probability, pinned, admission, mirrors } = match route {
         Ok(routed) => routed,
         Err((_, None)) => return answer::no_endpoint(endpoint),
         Err((why, Some(snapshot))) => {

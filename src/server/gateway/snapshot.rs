@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::auth::AuthPolicy;
+use super::early::Starting;
 use super::pool::Pool;
 use super::splitter::Mode;
 use crate::server::telemetry::{DeploymentTelemetry, EndpointTelemetry};
@@ -19,6 +20,8 @@ pub struct Target {
     pub mirror: u16,
     /// `None` while nothing runs.
     pub pool: Option<Arc<Pool>>,
+    /// It served before the workspace was started anew and is on its way: requests wait for it.
+    pub starting: Option<Starting>,
     pub telemetry: Arc<DeploymentTelemetry>,
     pub(super) header: HeaderValue,
 }

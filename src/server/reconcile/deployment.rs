@@ -1,17 +1,18 @@
 //! Bringing deployments up: the wanted version is loaded beside the running one and replaces it when it is ready.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::endpoint::ended;
-use super::model::{load_failure, on_own_thread, size_of, source_of};
+use super::memory::memory_of;
+use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of, source_of, too_long};
 use super::notes::{drain_time, say, settings_of};
 use super::report::{Report, State, Step};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
 use crate::server::engine::Servable;
-use crate::server::gateway::Pool;
+use crate::server::gateway::{Pool, PoolSettings};
 use crate::server::store::{Change, Expect, Key, Kind};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
 
@@ -144,7 +145,7 @@ impl Reconciler {
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::InProgress, "Created", "Created container inference-server")
         });
-        let settings = settings_of(wanted);
+        let settings = PoolSettings { events: self.events_of(slot), ..settings_of(wanted) };
         let (thread, pool_name) = (format!("start {}", wanted.name), format!("{endpoint}/{}", wanted.name));
         let telemetry = Arc::clone(&log);
         let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
@@ -206,6 +207,7 @@ impl Reconciler {
         if let Some(running) = running
             && running.spec.properties.model == wanted.properties.model
             && running.spec.name == wanted.name
+            && memory_of(&running.spec).ok() == source.memory
         {
             tracker.note("already loaded");
             return Ok(Arc::clone(running.pool.servable()));
@@ -215,8 +217,16 @@ impl Reconciler {
         let began = Instant::now();
         let (of_thread, loader) = (Arc::clone(log), Arc::clone(&self.loader));
         let thread = format!("load {endpoint}/{}", wanted.name);
-        let work = on_own_thread(thread, move || loader(&source, &|line| say(&of_thread, fetcher, Level::Info, line)));
-        let loaded = tracker.unless_canceled(work).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
+        let limit = load_limit(wanted)?;
+        let of_late = Arc::clone(log);
+        let late = move |took: Duration| {
+            let text = format!("A load that was given up has ended after {:.0} s.", took.as_secs_f32());
+            say(&of_late, fetcher, Level::Warning, &text);
+        };
+        let work = move || loader(&source, &|line| say(&of_thread, fetcher, Level::Info, line));
+        let work = tokio::time::timeout(limit, abandonable(thread, late, work));
+        let loaded = tracker.unless_canceled(work).await?.unwrap_or_else(|_| Err(too_long(limit)));
+        let loaded = loaded.map_err(|e| Stop::Failed(load_failure(&e)))?;
         let text = format!("Model loaded in {} ms.", began.elapsed().as_millis());
         say(log, fetcher, Level::Info, &text);
         Ok(loaded)

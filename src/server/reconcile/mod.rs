@@ -7,6 +7,8 @@
 mod change;
 mod deployment;
 mod endpoint;
+mod measure;
+mod memory;
 mod model;
 mod notes;
 mod report;
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use super::api::tokens::Tokens;
 use super::engine::{LoadError, ModelSource, Servable};
-use super::gateway::{AuthFailure, AuthPolicy, EndpointRoute, Mode, Pool, Router};
+use super::gateway::{AuthFailure, AuthPolicy, EndpointRoute, Mode, Pool, Router, Starting};
 use super::store::{Change, Doc, Expect, Key, Kind, Result, Store, StoreError, fold};
 use super::telemetry::Telemetry;
 use crate::resources::{ArmError, AuthMode, Deployment, Endpoint, Operation, ProvisioningState};
@@ -39,6 +41,10 @@ const LOADS: usize = 8;
 
 /// Property of a deployment that holds what its owner should know although it serves.
 pub const NOTE: &str = "mlconsole.note";
+/// Property of a deployment that gives its instances another memory than their type has, in MiB.
+pub const MEMORY_LIMIT: &str = "mlconsole.memory_limit_mb";
+/// Property of a deployment that says how many seconds loading its model may take.
+pub const LOAD_LIMIT_PROPERTY: &str = "mlconsole.load_limit_s";
 /// Property of a deployment that holds why it failed.
 pub const ERROR: &str = "mlconsole.error";
 
@@ -68,9 +74,12 @@ pub struct Reconciler {
     loader: Arc<Loader>,
     runtime: tokio::runtime::Handle,
     serving: Mutex<HashMap<Slot, Serving>>,
+    /// What served before the workspace was started and is not back yet.
+    starting: Mutex<HashMap<Slot, Starting>>,
     reports: Mutex<HashMap<Slot, Report>>,
     cancels: Mutex<HashMap<String, Cancel>>,
     loads: tokio::sync::Semaphore,
+    measured: Mutex<measure::Last>,
     turns: Turns<Slot>,
     publishing: Turns<String>,
 }
@@ -95,9 +104,11 @@ impl Reconciler {
             loader,
             runtime: tokio::runtime::Handle::current(),
             serving: Mutex::default(),
+            starting: Mutex::default(),
             reports: Mutex::default(),
             cancels: Mutex::default(),
             loads: tokio::sync::Semaphore::new(LOADS),
+            measured: Mutex::default(),
             turns: Turns::new(),
             publishing: Turns::new(),
         })
@@ -110,18 +121,25 @@ impl Reconciler {
     /// # Errors
     /// The store cannot be read.
     pub(super) async fn resume(&self) -> Result<()> {
-        for doc in self.store.list(Kind::Endpoint, None)? {
-            self.publish(&doc.key.name).await?;
-        }
         let mut slots: Vec<(String, Option<String>)> = Vec::new();
         for doc in self.store.list(Kind::Serving, None)? {
+            if let Ok(spec) = doc.decode::<Deployment>() {
+                let settings = notes::settings_of(&spec);
+                let places = settings.instances.saturating_mul(settings.max_concurrent_per_instance).saturating_mul(2);
+                let starting = Starting::new(places, settings.request_timeout);
+                lock(&self.starting).insert(slot(&doc.key.parent, Some(&doc.key.name)), starting);
+            }
             slots.push((doc.key.parent, Some(doc.key.name)));
+        }
+        for doc in self.store.list(Kind::Endpoint, None)? {
+            self.publish(&doc.key.name).await?;
         }
         for operation in self.store.open_operations()? {
             if let Some(details) = operation.properties {
                 slots.push((details.endpoint, details.deployment));
             }
         }
+        self.keep_measuring();
         let mut seen = std::collections::HashSet::new();
         for (endpoint, deployment) in slots {
             if seen.insert(slot(&endpoint, deployment.as_deref())) {
@@ -144,6 +162,7 @@ impl Reconciler {
             let _turn = me.turns.take(&slot).await;
             if revive && let Some(deployment) = &deployment {
                 me.revive(&endpoint, deployment).await;
+                me.no_longer_starting(&endpoint, &slot).await;
             }
             loop {
                 let open = match me.store.operation_on(&endpoint, deployment.as_deref()) {
@@ -160,6 +179,14 @@ impl Reconciler {
                 }
             }
         });
+    }
+
+    /// Whoever waits for a deployment that is not back by now learns that it is not.
+    async fn no_longer_starting(&self, endpoint: &str, slot: &Slot) {
+        let waited_for = lock(&self.starting).remove(slot).is_some() && !lock(&self.serving).contains_key(slot);
+        if waited_for && let Err(error) = self.publish(endpoint).await {
+            tracing::error!(%error, endpoint, "the route cannot be published");
+        }
     }
 
     /// False when the store has closed under it: the operation stays open and is taken up at the next start.
@@ -195,6 +222,10 @@ impl Reconciler {
         let deployments = self.store.list(Kind::Deployment, Some(endpoint))?;
         let pools = lock(&self.serving);
         let running = |name: &str| pools.get(&slot(endpoint, Some(name))).map(|s| Arc::clone(&s.pool));
+        let starting = lock(&self.starting);
+        let coming = |name: &str| Some((name.to_owned(), starting.get(&slot(endpoint, Some(name)))?.clone()));
+        let starting_now = deployments.iter().filter_map(|d| coming(&d.key.name)).collect();
+        drop(starting);
         let deployments = deployments.into_iter().map(|d| (d.key.name.clone(), running(&d.key.name))).collect();
         drop(pools);
         let route = EndpointRoute {
@@ -203,6 +234,7 @@ impl Reconciler {
             weights: resource.properties.traffic,
             mirror: resource.properties.mirror_traffic,
             deployments,
+            starting: starting_now,
             mode: self.mode,
             kubernetes: resource.properties.compute.is_some(),
         };
@@ -250,6 +282,11 @@ impl Reconciler {
     /// Head of a deployment's log: status of its steps and its events (reference §5.4).
     pub fn instance_status(&self, endpoint: &str, deployment: &str) -> String {
         lock(&self.reports).get(&slot(endpoint, Some(deployment))).cloned().unwrap_or_default().text()
+    }
+
+    /// Asks an operation to stop and does not wait for it; false when it is past that point.
+    pub fn stop_operation(&self, operation: &str) -> bool {
+        lock(&self.cancels).entry(operation.to_owned()).or_insert_with(Cancel::new).ask()
     }
 
     /// Stops an operation where it can be stopped and waits until it has ended.

@@ -3,7 +3,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use super::LOAD_LIMIT_PROPERTY;
+use super::memory::memory_of;
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
 use crate::resources::{ArmError, Deployment, EnvironmentVersion, ModelVersion};
 use crate::server::api::blob::layout::Assets;
@@ -60,6 +63,7 @@ pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelS
         name: if anonymous { name.clone() } else { doc.key.parent },
         version: if anonymous { "1".to_owned() } else { doc.key.name },
         flavors: version.properties.flavors,
+        memory: Some(memory_of(deployment)?),
     })
 }
 
@@ -143,6 +147,16 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
+    abandonable(name, |_| {}, work).await
+}
+
+/// The same for work that may be given up: `late` is told how long it took when it ends after all.
+pub(super) async fn abandonable<T: Send + 'static>(
+    name: String,
+    late: impl FnOnce(Duration) + Send + 'static,
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    let began = Instant::now();
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let run = move || {
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
@@ -154,8 +168,10 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
                 text,
             ))
         });
-        // Nobody may be waiting any more (the operation was canceled): then what was loaded is dropped here.
-        drop(sender.send(result));
+        // Nobody may be waiting any more (canceled, or out of time): then what was loaded is dropped here.
+        if sender.send(result).is_err() {
+            late(began.elapsed());
+        }
     };
     let started = std::thread::Builder::new().name(name).stack_size(STACK).spawn(run);
     if let Err(error) = started {
@@ -165,6 +181,34 @@ pub(super) async fn on_own_thread<T: Send + 'static>(
         ));
     }
     receiver.await.unwrap_or_else(|_| Err(LoadError::new("Loading the model ended without an answer. Try again.")))
+}
+
+/// Longest time a load may take, unless the deployment says otherwise.
+const LOAD_LIMIT: Duration = Duration::from_secs(300);
+
+/// How long loading the deployment's model may take.
+///
+/// # Errors
+/// The deployment's own limit is not a number of seconds.
+pub(super) fn load_limit(deployment: &Deployment) -> Result<Duration, ArmError> {
+    let Some(text) = deployment.properties.properties.get(LOAD_LIMIT_PROPERTY) else { return Ok(LOAD_LIMIT) };
+    let seconds = text.trim().parse::<f64>().ok().filter(|s| (0.001..=86_400.0).contains(s));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+        refused(format!(
+            "The property \"{LOAD_LIMIT_PROPERTY}\" is \"{text}\"; give the longest time a load may take in seconds, e.g. \"300\"."
+        ))
+    })
+}
+
+/// A load that has not come to an end. Its thread cannot be stopped.
+pub(super) fn too_long(limit: Duration) -> LoadError {
+    let message = format!(
+        "Loading the model took longer than {} s and was given up: the file may be damaged, or its graph too large for \
+         this machine. Export it again, or give it longer (property \"{LOAD_LIMIT_PROPERTY}\"). Its thread goes on until it \
+         ends by itself; restart the workspace to be rid of it.",
+        limit.as_secs_f64()
+    );
+    LoadError { code: "ResourceNotReady", ..LoadError::new(message) }
 }
 
 /// Size of a file or of all files in a folder, in bytes; what cannot be read counts as nothing.

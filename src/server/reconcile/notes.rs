@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::{memory_asked, memory_note};
 use super::tracker::Stop;
 use super::{Reconciler, Slot, lock, slot};
+use crate::resources::deployment::Probe;
 use crate::resources::{Deployment, instance_type};
-use crate::server::gateway::PoolSettings;
+use crate::server::gateway::{Events, PoolSettings, ProbeSettings};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
 
 /// Draining waits for the request timeout and this much longer (rollout semantics §1).
@@ -42,6 +44,16 @@ impl Reconciler {
         }
     }
 
+    /// Where a pool's events go: into the head of the deployment's log.
+    pub(super) fn events_of(&self, slot: &Slot) -> Events {
+        let (me, slot) = (self.me.clone(), slot.clone());
+        Events::to(move |name, text| {
+            if let Some(me) = me.upgrade() {
+                me.report(&slot, |report| report.event(name, false, text));
+            }
+        })
+    }
+
     /// What the owner should know although the deployment serves.
     pub(super) fn note(&self, endpoint: &str, deployment: &Deployment) -> Option<String> {
         let mut notes = Vec::new();
@@ -65,6 +77,11 @@ impl Reconciler {
                  Use fewer instances or smaller instance types if requests become slow."
             ));
         }
+        let others: u64 = {
+            let serving = lock(&self.serving);
+            serving.iter().filter(|(slot, _)| **slot != own).map(|(_, s)| memory_asked(&s.spec)).sum()
+        };
+        notes.extend(memory_note(memory_asked(deployment), others));
         (!notes.is_empty()).then(|| notes.join(" "))
     }
 }
@@ -82,7 +99,22 @@ pub(super) fn settings_of(deployment: &Deployment) -> PoolSettings {
         instances: deployment.instances(),
         max_concurrent_per_instance: request.max_concurrent_requests_per_instance.max(1),
         request_timeout: request.request_timeout.0,
+        liveness: probe(deployment.properties.liveness_probe.as_ref()),
+        readiness: probe(deployment.properties.readiness_probe.as_ref()),
         ..PoolSettings::default()
+    }
+}
+
+fn probe(asked: Option<&Probe>) -> ProbeSettings {
+    let Some(asked) = asked else { return ProbeSettings::default() };
+    // Zeros would mean to probe without pause.
+    let least = Duration::from_millis(10);
+    ProbeSettings {
+        initial_delay: asked.initial_delay.0,
+        period: asked.period.0.max(least),
+        timeout: asked.timeout.0.max(least),
+        success_threshold: asked.success_threshold.max(1),
+        failure_threshold: asked.failure_threshold.max(1),
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::counters::{Counters, Outcome};
+use super::gauges::Gauges;
 use super::logs::DeploymentLog;
 use super::samples::Samples;
 use super::series::{Minute, Series};
@@ -65,6 +66,7 @@ pub struct DeploymentTelemetry {
     mirror: [AtomicU64; 4],
     series: Series,
     samples: Samples,
+    gauges: Gauges,
     log: Arc<DeploymentLog>,
     record_bodies: Arc<AtomicBool>,
 }
@@ -85,6 +87,7 @@ impl DeploymentTelemetry {
             mirror: Default::default(),
             series: Series::new(),
             samples: Samples::default(),
+            gauges: Gauges::default(),
             log,
             record_bodies,
         }
@@ -103,6 +106,11 @@ impl DeploymentTelemetry {
         &self.log
     }
 
+    /// What is measured of its instances.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
     /// Whether callers should hand in bodies.
     pub fn wants_bodies(&self) -> bool {
         self.record_bodies.load(Ordering::Relaxed)
@@ -115,6 +123,9 @@ impl DeploymentTelemetry {
         let total = record.finished.saturating_duration_since(record.admitted);
         let micros = u64::try_from(total.as_micros()).unwrap_or(u64::MAX);
         self.series.record(now_ms, record.outcome, micros, record.request_bytes + record.response_bytes);
+        if matches!(record.outcome, Outcome::ClientError | Outcome::ServerError) {
+            self.series.code(now_ms, record.status);
+        }
         self.samples.push(record);
     }
 

@@ -5,6 +5,7 @@
 mod clock;
 mod counters;
 mod deployment;
+mod gauges;
 pub mod logs;
 mod process;
 mod prometheus;
@@ -14,15 +15,18 @@ mod series;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use crate::resources::{ProcessStats, RequestSample};
 
 pub use clock::Clock;
 pub use counters::{Counters, Outcome};
 pub use deployment::{DeploymentTelemetry, MirrorEvent, Record};
+pub use gauges::{Gauge, Gauges};
 pub use logs::{Container, DeploymentLog, Level, Subscription};
+pub use process::machine_memory;
 pub(crate) use prometheus::Family;
 pub use series::Minute;
 
@@ -71,6 +75,9 @@ pub struct Telemetry {
     logs: Option<PathBuf>,
     record_bodies: Arc<AtomicBool>,
     connections: AtomicU32,
+    /// Connections accepted since the start, and how many of them have been measured.
+    accepted: [AtomicU64; 2],
+    gauges: Gauges,
     endpoints: RwLock<BTreeMap<String, Arc<EndpointTelemetry>>>,
     process: Mutex<process::Sampler>,
 }
@@ -83,6 +90,8 @@ impl Telemetry {
             logs,
             record_bodies: Arc::new(AtomicBool::new(false)),
             connections: AtomicU32::new(0),
+            accepted: Default::default(),
+            gauges: Gauges::default(),
             endpoints: RwLock::new(BTreeMap::new()),
             process: Mutex::new(process::Sampler::new()),
         })
@@ -227,9 +236,25 @@ impl Telemetry {
         stats
     }
 
+    /// What is measured of the workspace as a whole.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    /// Measures connections; `elapsed` since it was done last.
+    pub(crate) fn measure_connections(&self, now_s: i64, elapsed: Option<Duration>) {
+        self.gauges.note(Gauge::Connections, now_s, f64::from(self.connections.load(Ordering::Relaxed)));
+        let accepted = self.accepted[0].load(Ordering::Relaxed);
+        let new = accepted.saturating_sub(self.accepted[1].swap(accepted, Ordering::Relaxed));
+        if let Some(elapsed) = elapsed {
+            self.gauges.note(Gauge::NewConnections, now_s, new as f64 / elapsed.as_secs_f64());
+        }
+    }
+
     /// Counts an open connection until the answer is dropped.
     pub(crate) fn connection(self: &Arc<Self>) -> ConnectionCount {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.accepted[0].fetch_add(1, Ordering::Relaxed);
         ConnectionCount(Arc::clone(self))
     }
 }

@@ -1,10 +1,23 @@
 //! The process's own use of the machine.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::resources::ProcessStats;
+
+/// Memory of the machine, or of the control group that holds this process, in bytes; `None` where nobody tells.
+pub fn machine_memory() -> Option<u64> {
+    static TOTAL: LazyLock<Option<u64>> = LazyLock::new(|| {
+        let mut system = System::new().ok()?;
+        system.refresh_memory();
+        let group = system.cgroup_limits().map(|limits| limits.total_memory).filter(|total| *total > 0);
+        let total = system.total_memory();
+        Some(group.map_or(total, |group| group.min(total))).filter(|total| *total > 0)
+    });
+    *TOTAL
+}
 
 /// Measures at most once a second, however many ask.
 #[derive(Debug)]

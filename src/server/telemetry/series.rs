@@ -33,6 +33,8 @@ pub struct Minute {
     pub bytes: u64,
     /// Sparse latency histogram: (bucket of `stats::histogram`, count).
     pub latency: Vec<(u16, u32)>,
+    /// Errors of callers and of the service by status, as far as known.
+    pub codes: Vec<(u16, u64)>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,13 @@ impl Series {
         }
     }
 
+    /// The exact status of a failure: rare enough for a lock.
+    pub fn code(&self, now_ms: i64, status: u16) {
+        let second = now_ms.div_euclid(1_000);
+        let mut history = lock(&self.history);
+        add_minute(&mut history.minutes, second - second.rem_euclid(60), &Counts::default(), 0, &[], &[(status, 1)]);
+    }
+
     /// Folds what is finished at `now_ms`, or everything (`now_ms` = `i64::MAX`), and shows the history.
     fn folded<T>(&self, now_ms: i64, read: impl FnOnce(&mut History) -> T) -> T {
         let mut history = lock(&self.history);
@@ -142,7 +151,8 @@ impl Series {
     pub fn import(&self, minutes: Vec<Minute>) {
         let mut history = lock(&self.history);
         for minute in minutes {
-            add_minute(&mut history.minutes, minute.at, &minute.counts, minute.bytes, &minute.latency);
+            let Minute { at, counts, bytes, latency, codes } = &minute;
+            add_minute(&mut history.minutes, *at, counts, *bytes, latency, codes);
         }
     }
 
@@ -167,7 +177,7 @@ fn fold(slot: &Slot, history: &mut History) {
         return;
     }
     history.total.add_sparse(&latency);
-    add_minute(&mut history.minutes, at - at.rem_euclid(60), &counts, bytes, &latency);
+    add_minute(&mut history.minutes, at - at.rem_euclid(60), &counts, bytes, &latency, &[]);
     let seconds = &mut history.seconds;
     let place = seconds.partition_point(|s| s.at < at);
     match seconds.get_mut(place).filter(|s| s.at == at) {
@@ -182,15 +192,33 @@ fn fold(slot: &Slot, history: &mut History) {
     }
 }
 
-fn add_minute(minutes: &mut VecDeque<Minute>, at: i64, counts: &Counts, bytes: u64, latency: &[(u16, u32)]) {
+fn add_minute(
+    minutes: &mut VecDeque<Minute>,
+    at: i64,
+    counts: &Counts,
+    bytes: u64,
+    latency: &[(u16, u32)],
+    codes: &[(u16, u64)],
+) {
     let place = minutes.partition_point(|m| m.at < at);
     match minutes.get_mut(place).filter(|m| m.at == at) {
         Some(minute) => {
             minute.counts.add(counts);
             minute.bytes += bytes;
-            minute.latency = merged(&minute.latency, latency);
+            if !latency.is_empty() {
+                minute.latency = merged(&minute.latency, latency);
+            }
+            for (code, n) in codes {
+                match minute.codes.iter_mut().find(|(c, _)| c == code) {
+                    Some((_, count)) => *count += n,
+                    None => minute.codes.push((*code, *n)),
+                }
+            }
         }
-        None => minutes.insert(place, Minute { at, counts: *counts, bytes, latency: latency.to_vec() }),
+        None => {
+            let minute = Minute { at, counts: *counts, bytes, latency: latency.to_vec(), codes: codes.to_vec() };
+            minutes.insert(place, minute);
+        }
     }
     while minutes.len() > MINUTES {
         minutes.pop_front();

@@ -95,6 +95,7 @@ fn minutes_travel_from_one_process_to_the_next() {
         endpoint: "fraud".into(),
         deployment: "blue".into(),
         minute: Minute {
+            codes: vec![(413, 1)],
             at: 600,
             counts: crate::resources::Counts { ok: 5, ..Default::default() },
             bytes: 9,

@@ -62,6 +62,42 @@ async fn metrics_count_what_was_answered() {
     assert!(all["value"].as_array().unwrap().iter().any(|d| d["name"]["value"] == "RequestLatency_P99"));
     let all = house.get(&definitions("/deployments/blue")).await.is(200).body;
     assert!(all["value"].as_array().unwrap().iter().any(|d| d["name"]["value"] == "CpuUtilizationPercentage"));
+    // A caller's mistake is told by its own code.
+    let wrong = house
+        .client
+        .post(format!("{}/endpoints/food/score", house.base))
+        .bearer_auth(keys["primaryKey"].as_str().unwrap());
+    house.send(wrong.header("content-encoding", "br").body("{}")).await.is(415);
+    loop {
+        let split = ask("&$filter=statusCode%20eq%20'*'").await;
+        let series = split["value"][0]["timeseries"].as_array().unwrap();
+        if series.iter().any(|s| s["metadatavalues"][0]["value"] == "415" && total(s) == 1.0) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // What is measured of instances and connections, and why nothing is of a GPU.
+    let gauges = "Microsoft.Insights/metrics?aggregation=Average,Maximum&metricnames";
+    let of = "/onlineEndpoints/food/deployments/blue/providers";
+    let values = |body: &Value, at: usize| -> Vec<f64> {
+        let data = body["value"][at]["timeseries"][0]["data"].as_array().unwrap();
+        data.iter().filter_map(|p| p["maximum"].as_f64()).collect()
+    };
+    let names = "CpuUtilizationPercentage,CpuMemoryUtilizationPercentage,DeploymentCapacity,GpuUtilizationPercentage";
+    let used = loop {
+        let used = house.get(&format!("{of}/{gauges}={names}")).await.is(200).body;
+        if !values(&used, 0).is_empty() {
+            break used;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(values(&used, 0).iter().all(|percent| (0.0..=100.0).contains(percent)), "{used}");
+    assert!(values(&used, 1).iter().all(|percent| *percent > 0.0 && *percent < 1.0), "{used}");
+    assert_eq!(values(&used, 2).last(), Some(&1.0));
+    assert!(values(&used, 3).is_empty() && used["value"][3]["errorMessage"].as_str().unwrap().contains("no GPU"));
+    let names = "ConnectionsActive,NewConnectionsPerSecond";
+    let open = house.get(&format!("/onlineEndpoints/food/providers/{gauges}={names}")).await.is(200).body;
+    assert!(values(&open, 0).iter().any(|n| *n >= 1.0) && values(&open, 1).iter().any(|n| *n > 0.0), "{open}");
     house.get("/onlineEndpoints/nope/providers/Microsoft.Insights/metrics").await.is(404);
     house.get("/onlineEndpoints/food/providers/Microsoft.Insights/metrics?interval=PT7M").await.is(400);
 }

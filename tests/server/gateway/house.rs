@@ -200,6 +200,7 @@ impl House {
                 .iter()
                 .map(|(name, pool, _)| ((*name).to_owned(), Some(Arc::clone(pool))))
                 .collect(),
+            starting: Vec::new(),
             mode: Mode::Block,
             kubernetes: false,
         }

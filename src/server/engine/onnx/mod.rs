@@ -1,9 +1,12 @@
 //! ONNX graphs on tract: checked, planned once, run by instances.
 
 pub mod check;
+pub mod declared;
 pub mod deny;
 pub mod file;
 pub mod fixes;
+pub mod guard;
+pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod spec;

@@ -8,10 +8,19 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::{InferenceFact, InferenceModel, TractError, format_err};
 
+use super::guard;
+use super::memory::Ledger;
 use super::spec::Spec;
+use crate::server::engine::panic_text;
 
-/// An optimised graph, shared by all instances.
-pub type Plan = Arc<TypedSimplePlan>;
+/// An optimised graph and what it takes to run, shared by all instances.
+pub struct Planned {
+    pub plan: Arc<TypedSimplePlan>,
+    pub ledger: Ledger,
+}
+
+/// See [`Planned`].
+pub type Plan = Arc<Planned>;
 /// The shapes of all inputs of a request.
 pub type Shapes = Vec<Vec<usize>>;
 
@@ -30,15 +39,6 @@ pub fn deep<T: Send>(work: impl FnOnce() -> TractResult<T> + Send) -> TractResul
             .map_err(|e| format_err!("no thread to plan on: {e}"))?;
         worker.join().unwrap_or_else(|panic| Err(format_err!("the engine panicked: {}", panic_text(panic.as_ref()))))
     })
-}
-
-/// What a panic said.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// Makes plans of one parsed graph.
@@ -118,7 +118,10 @@ impl Planner {
 }
 
 fn build(model: InferenceModel) -> TractResult<Plan> {
-    model.into_typed()?.into_decluttered()?.into_optimized()?.into_runnable()
+    let mut model = model.into_typed()?.into_decluttered()?.into_optimized()?;
+    guard::install(&mut model)?;
+    let plan = model.into_runnable()?;
+    Ok(Arc::new(Planned { ledger: Ledger::of(&plan)?, plan }))
 }
 
 /// The data behind these locks is replaced whole, never left half-written, so a panic elsewhere does not spoil it.

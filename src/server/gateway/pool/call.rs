@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::instance::borrow;
 use super::queue::{Job, Reply};
 use super::{Pool, Shared};
-use crate::server::engine::{ScoreRequest, ScoreResponse};
+use crate::server::engine::{OutOfMemory, ScoreRequest, ScoreResponse};
 use crate::server::telemetry::MirrorEvent;
 
 /// Calls of more time in the model are handed to an instance's own thread.
@@ -35,6 +35,8 @@ pub enum Ending {
     Expired,
     /// The model panicked.
     Panicked,
+    /// The model needed more memory than its instance has.
+    OutOfMemory(OutOfMemory),
     /// The model did not come back within the hang limit.
     Hung,
     /// The pool stopped before the request was started.

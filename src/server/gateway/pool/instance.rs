@@ -2,17 +2,18 @@
 //!
 //! The instance itself sits in its cell, so that a connection's thread can borrow it for a very short call.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::call::{Ending, Permit};
+use super::effort::Effort;
 use super::members::Event;
-use super::queue::{Job, Leave, Reply};
+use super::probe::Desk;
+use super::queue::{Job, Leave, Next, Reply};
 use super::{Level, Shared};
-use crate::server::engine::{Instance, LoadError, ScoreResponse};
+use crate::server::engine::{Instance, LoadError, OutOfMemory, ScoreResponse, panic_text};
 use crate::server::telemetry::{MirrorEvent, lock};
 use tokio::sync::oneshot;
 
@@ -26,7 +27,10 @@ pub struct Cell {
     /// A call has come back.
     pub served: AtomicBool,
     /// The model is lost: the thread has nothing left to do.
-    lost: AtomicBool,
+    pub lost: AtomicBool,
+    /// Cleared while the readiness probe fails: takes no work.
+    pub ready: AtomicBool,
+    pub desk: Desk,
     busy: Mutex<Option<Busy>>,
     /// The instance; whoever scores holds the lock.
     seat: Mutex<Option<Box<dyn Instance>>>,
@@ -68,6 +72,8 @@ impl Cell {
             retire: AtomicBool::new(false),
             served: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            ready: AtomicBool::new(true),
+            desk: Desk::default(),
             busy: Mutex::new(None),
             seat: Mutex::new(None),
         }
@@ -104,12 +110,6 @@ fn finish(shared: &Shared, reply: BusyReply, ending: Ending) {
     }
 }
 
-/// What a panic said.
-pub fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}
-
 /// The body of an instance's thread.
 pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
     let started = catch_unwind(AssertUnwindSafe(|| start(shared)));
@@ -117,7 +117,7 @@ pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
         Ok(Ok(instance)) => instance,
         Ok(Err(error)) => return shared.report(cell, Event::Failed(error)),
         Err(panic) => {
-            let error = failed(&format!("the model panicked while starting: {}", panic_text(&*panic)));
+            let error = failed(&format!("the model stopped while starting: {}", panic_text(&*panic)));
             return shared.report(cell, Event::Failed(error));
         }
     };
@@ -147,14 +147,29 @@ fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
 
 /// Scores until told to leave, or until the model is lost.
 fn serve(shared: &Arc<Shared>, cell: &Cell) {
-    while let Some(job) = shared.queue.pop(|| leave(shared, cell)) {
-        let mut seat = lock(&cell.seat);
-        if seat.is_none() {
-            // Lost in a borrowed call: somebody else must do this.
-            return shared.queue.put_back(job);
-        }
-        if !step(shared, cell, &mut seat, job) {
-            return;
+    let mut effort = Effort::begin();
+    loop {
+        match shared.queue.pop(|| leave(shared, cell)) {
+            Next::End => break,
+            Next::Probe => {
+                let mut seat = lock(&cell.seat);
+                let Some(instance) = seat.as_mut() else { return };
+                if !cell.desk.answer(instance.as_mut()) {
+                    discard(seat.take());
+                    return shared.unstuck();
+                }
+                effort.tell(&shared.cpu_ns, Duration::ZERO);
+            }
+            Next::Job(job) => {
+                let mut seat = lock(&cell.seat);
+                if seat.is_none() {
+                    // Lost in a borrowed call: somebody else must do this.
+                    return shared.queue.put_back(job);
+                }
+                if !step(shared, cell, &mut seat, job, Some(&mut effort)) {
+                    return;
+                }
+            }
         }
     }
     discard(lock(&cell.seat).take());
@@ -170,15 +185,21 @@ fn discard(instance: Option<Box<dyn Instance>>) {
 pub fn borrow(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Result<(), Job> {
     match cell.seat.try_lock() {
         Ok(mut seat) if seat.is_some() && !cell.retire.load(Ordering::Acquire) => {
-            step(shared, cell, &mut seat, job);
+            step(shared, cell, &mut seat, job, None);
             Ok(())
         }
         _ => Err(job),
     }
 }
 
-/// One job. False when the instance is lost with it.
-fn step(shared: &Arc<Shared>, cell: &Cell, seat: &mut Option<Box<dyn Instance>>, job: Job) -> bool {
+/// One job; `effort` is that of the instance's own thread, when it is on it. False when the instance is lost with it.
+fn step(
+    shared: &Arc<Shared>,
+    cell: &Cell,
+    seat: &mut Option<Box<dyn Instance>>,
+    job: Job,
+    effort: Option<&mut Effort>,
+) -> bool {
     let Some(instance) = seat else { return false };
     let Some((request, queued)) = begin(shared, cell, job) else { return true };
     let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
@@ -188,7 +209,13 @@ fn step(shared: &Arc<Shared>, cell: &Cell, seat: &mut Option<Box<dyn Instance>>,
         shared.unstuck();
         return false;
     };
-    note_service_time(shared, busy.since.elapsed());
+    let took = busy.since.elapsed();
+    note_service_time(shared, took);
+    match effort {
+        Some(effort) => effort.tell(&shared.cpu_ns, took),
+        // So short a call is as good as never interrupted.
+        None => drop(shared.cpu_ns.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed)),
+    }
     match result {
         Ok(response) => {
             cell.served.store(true, Ordering::Relaxed);
@@ -200,9 +227,13 @@ fn step(shared: &Arc<Shared>, cell: &Cell, seat: &mut Option<Box<dyn Instance>>,
             discard(seat.take());
             cell.lost.store(true, Ordering::Release);
             // The pool knows before the caller does.
-            shared.report(cell, Event::Panicked(panic_text(&*panic)));
+            shared.report(cell, Event::Lost(panic_text(&*panic)));
             shared.queue.wake_all();
-            finish(shared, busy.reply, Ending::Panicked);
+            let ending = match panic.downcast::<OutOfMemory>() {
+                Ok(short) => Ending::OutOfMemory(*short),
+                Err(_) => Ending::Panicked,
+            };
+            finish(shared, busy.reply, ending);
             false
         }
     }
@@ -212,8 +243,11 @@ fn leave(shared: &Shared, cell: &Cell) -> Leave {
     if cell.lost.load(Ordering::Acquire) {
         return Leave::Now;
     }
+    if cell.desk.is_asked() {
+        return Leave::Probe;
+    }
     if !cell.retire.load(Ordering::Acquire) {
-        return Leave::No;
+        return if cell.ready.load(Ordering::Acquire) { Leave::No } else { Leave::Rest };
     }
     // The last thread of a pool scaled to nothing finishes what was admitted before.
     let needed = shared.slots.load(Ordering::Acquire) == 0 && shared.accepted.load(Ordering::Acquire) > 0;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::instance::failed;
 use super::members::{Members, State};
+use super::probe::{self, Tracks};
 use super::{Level, Shared};
 use crate::server::engine::LoadError;
 use crate::server::telemetry::lock;
@@ -32,7 +33,9 @@ fn keep(shared: &Arc<Shared>) {
             // Threads without an instance end.
             shared.queue.wake_all();
         }
+        let probe = probe::round(shared, &mut members);
         let next = replace_lost(shared, &mut members);
+        let next = next.map_or(probe, |next| Some(probe.map_or(next, |probe| next.min(probe))));
         shared.recount(&members);
         let now = Instant::now();
         members =
@@ -104,6 +107,7 @@ fn replace_lost(shared: &Arc<Shared>, members: &mut Members) -> Option<Instant> 
         let cell = members.cell(instance);
         let member = &mut members.all[place];
         member.cell = cell;
+        member.tracks = Tracks::default();
         member.state = State::Starting;
         if let Err(error) = shared.spawn(&Arc::clone(&member.cell)) {
             shared.log(Some(instance), Level::Error, &error.message);

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::instance::{Cell, failed, run};
+use super::probe::Tracks;
 use super::{Level, Shared};
 use crate::server::engine::LoadError;
 use crate::server::telemetry::lock;
@@ -21,8 +22,8 @@ pub enum Event {
     Ready,
     /// It could not start.
     Failed(LoadError),
-    /// The model panicked in a call.
-    Panicked(String),
+    /// The model panicked in a call, or was stopped for want of memory.
+    Lost(String),
 }
 
 pub enum State {
@@ -44,14 +45,20 @@ pub struct Member {
     pub losses: u32,
     /// Started by the keeper in place of a lost one: it retries, and nobody waits for it.
     pub replacement: bool,
+    pub tracks: Tracks,
 }
 
 impl Member {
+    /// Takes work now.
+    fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready) && self.cell.ready.load(Ordering::Acquire)
+    }
+
     /// Takes work, or will again at once: requests may queue for it.
     fn counts_as_slot(&self) -> bool {
         let quick = self.replacement && self.losses < AT_ONCE;
         match self.state {
-            State::Ready => true,
+            State::Ready => self.cell.ready.load(Ordering::Acquire),
             State::Starting | State::Down { .. } => quick,
             State::Failed(_) => false,
         }
@@ -129,10 +136,11 @@ impl Shared {
                 member.lost();
             }
             Event::Failed(error) => member.state = State::Failed(error),
-            Event::Panicked(text) => {
-                let message =
-                    format!("the model panicked: {text}. The request failed; the instance is being replaced.");
-                self.log(Some(cell.instance), Level::Error, &message);
+            Event::Lost(text) => {
+                let killed = text.starts_with("OOMKilled");
+                let (name, how) = if killed { ("OOMKilled", "was stopped") } else { ("BackOff", "panicked") };
+                let message = format!("the model {how}: {text}. The request failed; the instance is being replaced.");
+                self.event(name, cell.instance, Level::Error, &message);
                 self.restarts.fetch_add(1, Ordering::Relaxed);
                 member.lost();
             }
@@ -162,12 +170,10 @@ impl Shared {
 
     /// Publishes the numbers that follow from the members.
     pub fn recount(&self, members: &Members) {
-        let ready: BTreeSet<u32> =
-            members.all.iter().filter(|m| matches!(m.state, State::Ready)).map(|m| m.cell.instance).collect();
+        let ready: BTreeSet<u32> = members.all.iter().filter(|m| m.is_ready()).map(|m| m.cell.instance).collect();
         let slots = members.all.iter().filter(|m| m.counts_as_slot()).count();
         let slots = if members.stopped { 0 } else { u32::try_from(slots).unwrap_or(u32::MAX / 2) };
-        let seats =
-            members.all.iter().filter(|m| matches!(m.state, State::Ready)).map(|m| Arc::clone(&m.cell)).collect();
+        let seats = members.all.iter().filter(|m| m.is_ready()).map(|m| Arc::clone(&m.cell)).collect();
         self.seats.store(Arc::new(seats));
         self.ready.store(u32::try_from(ready.len()).unwrap_or(u32::MAX), Ordering::Release);
         self.slots.store(slots, Ordering::Release);
@@ -184,7 +190,13 @@ impl Shared {
             for _ in 0..self.settings.threads_per_instance() {
                 let cell = members.cell(instance);
                 result = result.and_then(|()| self.spawn(&cell));
-                members.all.push(Member { cell, state: State::Starting, losses: 0, replacement: false });
+                members.all.push(Member {
+                    cell,
+                    state: State::Starting,
+                    losses: 0,
+                    replacement: false,
+                    tracks: Tracks::default(),
+                });
             }
         }
         let new = |m: &Member| m.cell.instance >= first;

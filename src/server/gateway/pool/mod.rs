@@ -1,9 +1,11 @@
 //! The instances of a deployment: dedicated threads, one queue, exact admission (reference: rollout semantics §6).
 
 mod call;
+mod effort;
 mod instance;
 mod keeper;
 mod members;
+mod probe;
 mod queue;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -14,13 +16,34 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::resources::Signature;
-use crate::server::engine::{LoadError, Servable};
+use crate::server::engine::{LoadError, ProbeKind, Servable};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level, lock};
+
+pub use self::probe::ProbeSettings;
 
 pub(super) use self::call::{Ending, Permit, Refusal};
 use self::instance::Cell;
 use self::members::Members;
 use self::queue::Queue;
+
+/// Hears of what happens to instances, in the words of container events: a name such as `OOMKilled`, and what happened.
+#[derive(Clone, Default)]
+pub struct Events(Option<EventSink>);
+
+type EventSink = Arc<dyn Fn(&'static str, &str) + Send + Sync>;
+
+impl Events {
+    /// `hear` is called under the pool's lock: it must not call the pool.
+    pub fn to(hear: impl Fn(&'static str, &str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hear)))
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Events(heard)" } else { "Events(unheard)" })
+    }
+}
 
 /// How a pool runs.
 #[derive(Debug, Clone)]
@@ -40,6 +63,10 @@ pub struct PoolSettings {
     pub stuck_limit: u32,
     /// Stack of an instance's thread, in bytes; only what is used takes memory.
     pub stack_bytes: usize,
+    pub liveness: ProbeSettings,
+    pub readiness: ProbeSettings,
+    /// Who hears of lost instances and failed probes besides the log.
+    pub events: Events,
 }
 
 impl Default for PoolSettings {
@@ -52,6 +79,9 @@ impl Default for PoolSettings {
             start_limit: Duration::from_secs(600),
             stuck_limit: 8,
             stack_bytes: 64 * 1024 * 1024,
+            liveness: ProbeSettings::default(),
+            readiness: ProbeSettings::default(),
+            events: Events::default(),
         }
     }
 }
@@ -59,6 +89,13 @@ impl Default for PoolSettings {
 impl PoolSettings {
     fn hang_limit(&self) -> Duration {
         self.hang_limit.unwrap_or((self.request_timeout * 3).max(Duration::from_secs(30)))
+    }
+
+    fn probe(&self, kind: ProbeKind) -> &ProbeSettings {
+        match kind {
+            ProbeKind::Liveness => &self.liveness,
+            ProbeKind::Readiness => &self.readiness,
+        }
     }
 
     fn threads_per_instance(&self) -> u32 {
@@ -102,6 +139,8 @@ struct Shared {
     wanted: AtomicU32,
     /// Smoothed time in the model, ns; 0 until the first call.
     service_ns: AtomicU64,
+    /// CPU time of the instances so far, ns: what their threads tell, and the calls on other threads.
+    cpu_ns: AtomicU64,
     /// Calls may run on connections' threads while they are short.
     bounded: bool,
     /// Instances that serve, to be borrowed.
@@ -117,6 +156,14 @@ struct Shared {
 }
 
 impl Shared {
+    /// Says it in the log, and to whoever listens to events.
+    fn event(&self, name: &'static str, instance: u32, level: Level, text: &str) {
+        self.log(Some(instance), level, text);
+        if let Some(hear) = &self.settings.events.0 {
+            hear(name, &format!("instance {instance}: {text}"));
+        }
+    }
+
     fn log(&self, instance: Option<u32>, level: Level, text: &str) {
         self.telemetry.log().push(Container::InferenceServer, instance, level, text);
     }
@@ -155,6 +202,7 @@ impl Pool {
             ready: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
             service_ns: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
             bounded: servable.is_bounded(),
             seats: ArcSwap::default(),
             restarts: AtomicU32::new(0),
@@ -181,6 +229,11 @@ impl Pool {
     /// Inputs and outputs, when the engine knows them.
     pub fn signature(&self) -> Option<Signature> {
         self.shared.servable.signature()
+    }
+
+    /// CPU time that all instances have used since the pool started, told a few times a second while they work.
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.shared.cpu_ns.load(Ordering::Relaxed))
     }
 
     pub fn settings(&self) -> &PoolSettings {

@@ -56,6 +56,8 @@ struct Lanes {
 pub struct Queue {
     lanes: Mutex<Lanes>,
     work: Condvar,
+    /// For threads that may take nothing at present: a wake-up meant for work must not reach them.
+    rest: Condvar,
 }
 
 impl Queue {
@@ -99,28 +101,35 @@ impl Queue {
         drop(gone);
     }
 
-    /// The next job for a thread. `leave` is asked whenever there is a chance to go; `None` ends the thread.
-    pub fn pop(&self, leave: impl Fn() -> Leave) -> Option<Job> {
+    /// What a thread is to do next. `leave` is asked whenever there is a chance to go.
+    pub fn pop(&self, leave: impl Fn() -> Leave) -> Next {
         let mut lanes = lock(&self.lanes);
         loop {
             let leaving = leave();
-            if leaving == Leave::Now {
+            if matches!(leaving, Leave::Now | Leave::Probe) {
                 // A wake-up meant for whoever works must not end here.
                 if lanes.idle > 0 && !lanes.live.is_empty() {
                     self.work.notify_one();
                 }
-                return None;
+                return if leaving == Leave::Probe { Next::Probe } else { Next::End };
+            }
+            if leaving == Leave::Rest {
+                if lanes.closed {
+                    return Next::End;
+                }
+                lanes = self.rest.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
             if let Some(job) = lanes.live.pop_front() {
-                return Some(job);
+                return Next::Job(job);
             }
             let may_shadow = leaving == Leave::No && lanes.shadow_running < lanes.shadow_limit;
             if may_shadow && let Some(job) = lanes.shadow.pop_front() {
                 lanes.shadow_running += 1;
-                return Some(job);
+                return Next::Job(job);
             }
             if lanes.closed {
-                return None;
+                return Next::End;
             }
             lanes.idle += 1;
             lanes = match leaving {
@@ -165,6 +174,7 @@ impl Queue {
         // Under the lock: a thread between its question and its wait must not miss this.
         let lanes = lock(&self.lanes);
         self.work.notify_all();
+        self.rest.notify_all();
         drop(lanes);
     }
 
@@ -174,15 +184,28 @@ impl Queue {
         lanes.closed = true;
         let shadows = std::mem::take(&mut lanes.shadow);
         self.work.notify_all();
+        self.rest.notify_all();
         drop(lanes);
         drop(shadows);
     }
 }
 
-/// Whether a thread should end.
+/// What a thread is to do.
+pub enum Next {
+    Job(Job),
+    /// Answer the prober.
+    Probe,
+    End,
+}
+
+/// Whether a thread should end, or do something other than work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leave {
     No,
+    /// It may take no work for now.
+    Rest,
+    /// The prober has asked.
+    Probe,
     /// As soon as nothing is left that only it can do.
     Soon,
     Now,

@@ -168,6 +168,54 @@ async fn an_operation_is_canceled_while_it_loads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_load_without_end_is_given_up_and_reported() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let model = house.model("slow");
+    let limited = |limit: &'static str| {
+        let model = model.clone();
+        move |d: &mut Deployment| {
+            d.properties.model = Some(model);
+            d.properties.properties.insert(LOAD_LIMIT_PROPERTY.to_owned(), limit.to_owned());
+        }
+    };
+    for wrong in ["soon", "0", "-1", "NaN"] {
+        let message = house.done("create", limited(wrong)).await.error.unwrap().message;
+        assert!(message.contains(LOAD_LIMIT_PROPERTY) && message.contains(wrong), "{message}");
+    }
+    let message = house.done("create", limited("0.05")).await.error.unwrap().message;
+    assert!(message.contains("took longer than 0.05 s") && message.contains(LOAD_LIMIT_PROPERTY), "{message}");
+    assert_eq!(house.deployment().properties.provisioning_state, ProvisioningState::Failed);
+    // Others load meanwhile, and the thread that was left behind says when it is gone.
+    let patient = house.model("ok");
+    let patient = |d: &mut Deployment| {
+        d.properties.model = Some(patient);
+        d.properties.properties.remove(LOAD_LIMIT_PROPERTY);
+    };
+    assert_eq!(house.done("update", patient).await.status, "Succeeded");
+    house.gate.store(true, Ordering::SeqCst);
+    while !house.log().contains("A load that was given up has ended") {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_is_deleted_while_it_loads() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let create = house.ask("create", uses(house.model("slow")));
+    house.reconciler.nudge("e", Some("blue"));
+    while house.loads.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(house.reconciler.stop_operation(&create));
+    assert_eq!(house.done("delete", |_| {}).await.status, "Succeeded");
+    assert_eq!(house.ended(&create).await.status, "Canceled");
+    assert!(house.store.get(&Key::deployment("e", "blue")).unwrap().is_none());
+    house.gate.store(true, Ordering::SeqCst);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_a_crash_interrupted_is_finished_after_the_restart() {
     let house = House::new().await;
     house.endpoint(json!({}));
