@@ -126,6 +126,7 @@ fn furnish(app: &App, endpoints: usize) -> Result<Vec<Arc<DeploymentTelemetry>>>
             fed.push(app.telemetry.deployment(&name, colour));
         }
         app.router.publish(EndpointRoute {
+            starting: Vec::new(),
             name,
             auth: AuthPolicy::Keys { primary: keys.primary_key, secondary: keys.secondary_key },
             weights,

@@ -154,9 +154,14 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
             Next::Probe => {
                 let mut seat = lock(&cell.seat);
                 let Some(instance) = seat.as_mut() else { return };
-                if !cell.desk.answer(instance.as_mut()) {
-                    discard(seat.take());
-                    return shared.unstuck();
+                match cell.desk.answer(instance.as_mut()) {
+                    None => {
+                        discard(seat.take());
+                        return shared.unstuck();
+                    }
+                    Some(well) if well && cell.ready.load(Ordering::Acquire) => {}
+                    // The keeper has something to do.
+                    Some(_) => shared.changed.notify_all(),
                 }
                 effort.tell(&shared.cpu_ns, Duration::ZERO);
             }

@@ -59,16 +59,18 @@ impl Desk {
         self.asked.load(Ordering::Acquire) != 0
     }
 
-    /// Answers what is asked. False when the keeper has given the instance up in the meantime.
-    pub fn answer(&self, instance: &mut dyn Instance) -> bool {
+    /// Answers what is asked; true when all is well. `None` when the keeper has given the instance up in the meantime.
+    pub fn answer(&self, instance: &mut dyn Instance) -> Option<bool> {
         let asked = self.asked.swap(0, Ordering::AcqRel);
         self.running.store(true, Ordering::Release);
+        let mut well = true;
         for kind in KINDS.into_iter().filter(|kind| asked & bit(*kind) != 0) {
             let answer = catch_unwind(AssertUnwindSafe(|| instance.probe(kind)));
             let answer = answer.unwrap_or_else(|panic| Err(format!("panicked: {}", panic_text(&*panic))));
+            well &= answer.is_ok();
             lock(&self.answers)[kind as usize] = Some(answer);
         }
-        self.running.swap(false, Ordering::AcqRel)
+        self.running.swap(false, Ordering::AcqRel).then_some(well)
     }
 
     fn ask(&self, kind: ProbeKind) {
@@ -112,7 +114,10 @@ impl Track {
                 Some(answer) => answer,
                 None if busy => Ok(()),
                 None if now >= overdue => Err(format!("no answer within {:.1} s", settings.timeout.as_secs_f32())),
-                None => return (Heard::Nothing, overdue),
+                // Good news are no reason to wake up: they are found when the next probe is due.
+                None => {
+                    return (Heard::Nothing, self.due.filter(|due| *due > now).map_or(overdue, |due| due.min(overdue)));
+                }
             };
             self.asked = None;
             return (Heard::Answer(heard), self.due.unwrap_or(now));
@@ -127,7 +132,7 @@ impl Track {
         }
         cell.desk.ask(kind);
         self.asked = Some(now);
-        (Heard::Nothing, now + settings.timeout)
+        (Heard::Nothing, now + settings.timeout.min(settings.period))
     }
 }
 
