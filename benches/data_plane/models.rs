@@ -148,6 +148,7 @@ pub fn load(name: &str) -> Arc<dyn Servable> {
 
 fn from_file(path: &Path) -> Arc<dyn Servable> {
     let source = ModelSource {
+        memory: None,
         path: path.to_owned(),
         model_type: "custom_model".into(),
         name: "model".into(),
