@@ -3,14 +3,17 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use color_eyre::eyre::{Context as _, Result, eyre};
 use mlconsole::cli::{CliError, Common, Need, ServeArgs, note};
 use mlconsole::client::{self, ErrorKind, Workspace};
 use mlconsole::config::{Access, Config, Context, ContextKind, Split};
 use mlconsole::resources::Connection;
-use mlconsole::server::{self, Options, Running, StartError};
+use mlconsole::server::{self, ClosedDoor, Options, Running, StartError, Visit};
+
+/// How often a file that others hold is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A context, and what the configuration says about it.
 #[derive(Clone)]
@@ -108,30 +111,65 @@ impl Place {
         let data_dir = match (&self.context.kind, &self.data_dir) {
             (ContextKind::Azure { subscription_id, resource_group, workspace, cloud }, _) => {
                 let azure = client::azure(subscription_id, resource_group, workspace, cloud);
-                return Ok(Home { workspace: connect(&azure.map_err(CliError::from)?)?, own: None });
+                return Ok(Home { workspace: connect(&azure.map_err(CliError::from)?)?, own: None, visit: None });
             }
             (_, Some(data_dir)) => data_dir,
             (_, None) => return Err(eyre!("the context {} has no data folder", self.name)),
         };
-        // A workspace that another command started ends with that command, maybe at this moment: look again then.
-        for _ in 0..4 {
-            let (connection, own) = self.find_or_start(data_dir, need).await?;
-            let workspace = connect(&connection)?;
-            match workspace.check().await {
-                Err(error) if error.kind == ErrorKind::Unreachable && own.is_none() => {}
-                _ => return Ok(Home { workspace, own }),
+        // A workspace that another command started ends with that command, but not under a visitor.
+        let mut visit = self.visit(data_dir).await?;
+        for _ in 0..8 {
+            match self.find_or_start(data_dir, need).await? {
+                Found::Own(own) => {
+                    let workspace = connect(own.connection())?;
+                    let own = Some(Own { running: own, data_dir: data_dir.clone() });
+                    return Ok(Home { workspace, own, visit: None });
+                }
+                Found::Other(connection) if visit.counts() => {
+                    let workspace = connect(&connection)?;
+                    match workspace.check().await {
+                        // One that is told to stop does not wait for its visitors: look again.
+                        Err(error) if error.kind == ErrorKind::Unreachable => {}
+                        _ => return Ok(Home { workspace, own: None, visit: Some(visit) }),
+                    }
+                }
+                // The folder was made only now.
+                Found::Other(_) | Found::None => visit = self.visit(data_dir).await?,
             }
         }
         let next = "start one to stay with `mlconsole serve`";
         Err(CliError::failed(format!("the workspace in {} comes and goes: {next}", data_dir.display())).into())
     }
 
-    async fn find_or_start(&self, data_dir: &Path, need: Need) -> Result<(Connection, Option<Running>)> {
+    /// Waits for a workspace that is closing to be gone, so that the next one is found or started.
+    async fn visit(&self, data_dir: &Path) -> Result<Visit> {
+        let patience = Duration::from_secs(self.config.local.drain_seconds) + Duration::from_secs(20);
+        let begun = async {
+            loop {
+                match Visit::begin(data_dir) {
+                    Ok(Some(visit)) => return Ok(visit),
+                    Ok(None) => tokio::time::sleep(PAUSE).await,
+                    Err(error) => return Err(CliError::failed(error.to_string())),
+                }
+            }
+        };
+        let dir = data_dir.display();
+        match tokio::time::timeout(patience, begun).await {
+            Ok(begun) => Ok(begun?),
+            Err(_) => Err(CliError::failed(format!(
+                "the workspace in {dir} has been closing for {} s: stop the command that started it, or try again",
+                patience.as_secs()
+            ))
+            .into()),
+        }
+    }
+
+    async fn find_or_start(&self, data_dir: &Path, need: Need) -> Result<Found> {
         // It may wait for a process that is just starting.
         let dir = data_dir.to_owned();
         let attached = tokio::task::spawn_blocking(move || server::attach(&dir)).await?;
         if let Some(connection) = attached.map_err(|e| CliError::failed(e.to_string()))? {
-            return Ok((connection, None));
+            return Ok(Found::Other(connection));
         }
         if need == Need::RunningWorkspace {
             let dir = data_dir.display();
@@ -139,31 +177,71 @@ impl Place {
             return Err(CliError::failed(format!("no workspace is running on {dir}: {next}")).into());
         }
         match start(self.options(data_dir)).await {
-            Ok(own) => Ok((own.connection().clone(), Some(own))),
+            Ok(own) => Ok(Found::Own(own)),
             // Somebody else was a moment faster: theirs serves as well.
-            Err(error @ StartError::Owned { .. }) => {
-                let dir = data_dir.to_owned();
-                let attached = tokio::task::spawn_blocking(move || server::attach(&dir)).await?;
-                match attached.map_err(|e| CliError::failed(e.to_string()))? {
-                    Some(connection) => Ok((connection, None)),
-                    None => Err(CliError::failed(error.to_string()).into()),
-                }
-            }
+            Err(StartError::Owned { .. }) => Ok(Found::None),
             Err(error) => Err(CliError::failed(error.to_string()).into()),
         }
     }
 }
 
+/// What there is of a local workspace.
+enum Found {
+    /// Nothing yet: another process is about to start it.
+    None,
+    Other(Connection),
+    Own(Running),
+}
+
 /// A connected workspace, and the process part of it when it was started here.
 pub struct Home {
     pub workspace: Workspace,
-    pub own: Option<Running>,
+    pub own: Option<Own>,
+    /// While somebody else's is used.
+    visit: Option<Visit>,
 }
 
 impl Home {
-    pub async fn leave(self) {
-        if let Some(own) = self.own {
-            own.shutdown().await;
+    /// Lets go of the workspace. One that was started here stops when nobody else uses it any more, at the latest
+    /// when `impatience` returns.
+    pub async fn leave(self, impatience: impl Future<Output = ()>) {
+        let Some(own) = self.own else { return };
+        let door = tokio::select! {
+            biased;
+            () = impatience => None,
+            door = own.empty() => door,
+        };
+        own.running.shutdown().await;
+        drop(door);
+    }
+}
+
+/// A workspace that this process started.
+pub struct Own {
+    pub running: Running,
+    data_dir: PathBuf,
+}
+
+impl Own {
+    /// Returns when nobody else uses it; from then on others wait until it is gone.
+    async fn empty(&self) -> Option<ClosedDoor> {
+        const SILENCE: Duration = Duration::from_secs(1);
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match ClosedDoor::close(&self.data_dir) {
+                Ok(Some(door)) => return Some(door),
+                Ok(None) => {}
+                // A folder that cannot be locked has no visitors who could be told either.
+                Err(_) => return None,
+            }
+            if !told && began.elapsed() > SILENCE {
+                told = true;
+                note(
+                    "others use the workspace that this command started: it stops when they are done; ctrl-c stops it now",
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

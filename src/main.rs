@@ -85,7 +85,10 @@ async fn command_line(common: &Common, command: Option<Command>) -> Result<()> {
     let interrupts = listen()?;
     let place = Place::of(common)?;
     let need = command.as_ref().map_or(Need::Workspace, Command::need);
-    let home = place.open(cli::AGENT, need).await?;
+    let home = tokio::select! {
+        home = place.open(cli::AGENT, need) => home?,
+        () = interrupts.reached(1) => return Err(CliError::failed("interrupted").into()),
+    };
     if home.own.is_some() {
         note(
             "no workspace was running: this command started one, which stops with it. Endpoints serve only while a \
@@ -98,13 +101,14 @@ async fn command_line(common: &Common, command: Option<Command>) -> Result<()> {
         access: place.access(),
         output: common.output,
         yes: common.yes,
-        interrupts,
+        interrupts: interrupts.clone(),
     };
     let result = match command {
         Some(command) => cli::run(command, &session).await,
         None => cli::watch(&session).await,
     };
-    home.leave().await;
+    drop(session);
+    home.leave(interrupts.reached(1)).await;
     Ok(result?)
 }
 

@@ -66,12 +66,16 @@ async fn stop(owned: &Owned) {
 /// Opens contexts by name; the first one as the flags describe it, `--data-dir` included.
 fn opener(first: Place, owned: &Owned) -> Arc<dyn Fn(&str) -> console::Opening + Send + Sync> {
     let owned = Arc::clone(owned);
+    // Commands whose workspace is used here wait for the console to end.
+    let visits = Arc::new(Mutex::new(Vec::new()));
     Arc::new(move |name| {
         let (first, owned, name) = (first.clone(), Arc::clone(&owned), name.to_owned());
+        let visits = Arc::clone(&visits);
         Box::pin(async move {
             let place = if name == first.name { first } else { Place::named(&first.config, Some(&name))? };
             let home = place.open(AGENT, Need::Workspace).await?;
-            owned.lock().await.extend(home.own);
+            owned.lock().await.extend(home.own.map(|own| own.running));
+            visits.lock().await.extend(home.visit);
             Ok(home.workspace)
         })
     })

@@ -163,9 +163,9 @@ pub struct ServeArgs {
 /// Flags of `env`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct EnvArgs {
-    /// How to write them
-    #[arg(long, value_enum, default_value_t)]
-    pub format: EnvFormat,
+    /// How to write them; `sh` by default, `json` with `--output json`
+    #[arg(long, value_enum)]
+    pub format: Option<EnvFormat>,
 }
 
 /// Workspaces to choose from.

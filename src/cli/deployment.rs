@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 
 use super::error::CliError;
-use super::output::{facts, many_lines, note, one_line, print, print_json};
+use super::output::{facts, many_lines, note, one_line, print, print_json, print_json_line};
 use super::{Session, confirm, files, progress};
 use crate::client::ErrorKind;
 use crate::resources::{Deployment, LogLine, TrafficMap, Weight};
@@ -245,7 +245,11 @@ async fn delete(session: &Session, which: &Which) -> Result<(), CliError> {
     confirm::by_typing(&deployment.name, "deletes the deployment", session.yes)?;
     let pending = session.workspace.delete_deployment(&which.endpoint, &which.name).await?;
     progress::follow(session, pending, &format!("delete deployment {}", which.name)).await?;
-    note(&format!("deployment {} is deleted", one_line(&which.name)));
+    note(&format!("deployment {} is deleted", deployment.name));
+    if session.json() {
+        let endpoint = deployment.endpoint_name();
+        return print_json(&serde_json::json!({"endpoint": endpoint, "name": deployment.name, "deleted": true}));
+    }
     Ok(())
 }
 
@@ -274,8 +278,7 @@ async fn logs(session: &Session, args: &LogArgs) -> Result<(), CliError> {
 
 fn print_line(session: &Session, line: &LogLine) -> Result<(), CliError> {
     if session.json() {
-        let text = serde_json::to_string(line).map_err(|e| CliError::failed(e.to_string()))?;
-        return print(&text);
+        return print_json_line(line);
     }
     if line.dropped > 0 {
         print(&format!("… {} lines were written faster than they could be sent …", line.dropped))?;

@@ -236,8 +236,8 @@ async fn delete(session: &Session, name: &str) -> Result<(), CliError> {
     confirm::by_typing(&endpoint.name, "deletes the endpoint with all its deployments", session.yes)?;
     let pending = session.workspace.delete_endpoint(name).await?;
     progress::follow(session, pending, &format!("delete endpoint {name}")).await?;
-    note(&format!("endpoint {name} is deleted"));
-    Ok(())
+    note(&format!("endpoint {} is deleted", endpoint.name));
+    if session.json() { print_json(&json!({"name": endpoint.name, "deleted": true})) } else { Ok(()) }
 }
 
 async fn keys(session: &Session, name: &str, raw: bool) -> Result<(), CliError> {
@@ -268,7 +268,7 @@ async fn regenerate(session: &Session, name: &str, which: KeyType) -> Result<(),
     let pending = session.workspace.regenerate_key(name, which).await?;
     progress::follow(session, pending, &format!("regenerate the {word} key of {name}")).await?;
     note(&format!("the {word} key of {name} is new: `mlconsole endpoint keys {name}` prints it"));
-    Ok(())
+    if session.json() { print_json(&json!({"name": name, "regenerated": word})) } else { Ok(()) }
 }
 
 async fn token(session: &Session, name: &str) -> Result<(), CliError> {

@@ -9,10 +9,9 @@ use super::output::{print, print_json};
 use crate::resources::Connection;
 
 /// How to write them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EnvFormat {
     /// `export NAME='value'`, for sh, bash, zsh
-    #[default]
     Sh,
     /// One JSON object
     Json,
@@ -24,13 +23,14 @@ pub enum EnvFormat {
     Powershell,
 }
 
-pub(super) fn run(args: &EnvArgs, connection: &Connection) -> Result<(), CliError> {
+pub(super) fn run(args: &EnvArgs, json: bool, connection: &Connection) -> Result<(), CliError> {
     let variables = variables(connection);
-    if args.format == EnvFormat::Json {
+    let format = args.format.unwrap_or(if json { EnvFormat::Json } else { EnvFormat::Sh });
+    if format == EnvFormat::Json {
         let object: Map<String, Value> = variables.into_iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect();
         return print_json(&object);
     }
-    let lines: Vec<String> = variables.iter().map(|(name, value)| line(args.format, name, value)).collect();
+    let lines: Vec<String> = variables.iter().map(|(name, value)| line(format, name, value)).collect();
     print(&lines.join("\n"))
 }
 

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::asset::{Wanted, name_of, wanted};
 use super::error::CliError;
-use super::output::{Table, facts, many_lines, note, one_line, print, print_json};
-use super::{Session, files};
+use super::output::{facts, many_lines, one_line, print, print_json};
+use super::{Session, asset, files};
 use crate::client::NewEnvironment;
 use crate::resources::EnvironmentVersion;
-use crate::resources::ids::{AssetRef, AssetVersion, ResourceId};
+use crate::resources::ids::AssetKind;
 
 /// Registered environments.
 #[derive(Debug, Subcommand)]
@@ -20,6 +21,9 @@ pub enum EnvironmentCommand {
     List {
         /// Environment
         name: Option<String>,
+        /// Archived ones too, and those that never got a name
+        #[arg(long)]
+        all: bool,
     },
     /// One version
     Show {
@@ -54,8 +58,8 @@ pub struct RegisterArgs {
 pub(super) async fn run(command: EnvironmentCommand, session: &Session) -> Result<(), CliError> {
     match command {
         EnvironmentCommand::Register(args) => register(session, args).await,
-        EnvironmentCommand::List { name: None } => list(session).await,
-        EnvironmentCommand::List { name: Some(name) } => versions(session, &name).await,
+        EnvironmentCommand::List { name: None, all } => list(session, all).await,
+        EnvironmentCommand::List { name: Some(name), all } => versions(session, &name, all).await,
         EnvironmentCommand::Show { environment } => show(session, &environment).await,
     }
 }
@@ -84,46 +88,23 @@ async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError>
     print(&format!("registered {}:{}", one_line(&name_of(&environment)), one_line(&environment.name)))
 }
 
-async fn list(session: &Session) -> Result<(), CliError> {
-    let environments = session.workspace.environments().await?;
-    if session.json() {
-        return print_json(&environments);
-    }
-    if environments.is_empty() {
-        note("no environments yet: models in ONNX need none; `mlconsole environment register -f FILE` makes one");
-        return Ok(());
-    }
-    let mut table = Table::new(&["NAME", ">LATEST", "DESCRIPTION"]);
-    for environment in environments {
-        let properties = environment.properties;
-        table.row([
-            environment.name,
-            properties.latest_version.unwrap_or_else(|| "–".into()),
-            properties.description.unwrap_or_default(),
-        ]);
-    }
-    table.print()
+async fn list(session: &Session, all: bool) -> Result<(), CliError> {
+    let environments = session.workspace.environments(all).await?;
+    let none = "no environments yet: models in ONNX need none; `mlconsole environment register -f FILE` makes one";
+    asset::print_all(session, environments, none)
 }
 
-async fn versions(session: &Session, name: &str) -> Result<(), CliError> {
-    let versions = session.workspace.environment_versions(name).await?;
-    if session.json() {
-        return print_json(&versions);
-    }
-    let mut table = Table::new(&["NAME", ">VERSION", "IMAGE", "CONDA FILE"]);
-    for version in &versions {
-        table.row([
+async fn versions(session: &Session, name: &str, all: bool) -> Result<(), CliError> {
+    let versions = session.workspace.environment_versions(name, all).await?;
+    let headings = ["NAME", ">VERSION", "IMAGE", "CONDA FILE"];
+    asset::print_versions(session, AssetKind::Environment, name, &versions, headings, |version| {
+        [
             name_of(version),
             version.name.clone(),
             version.properties.image.clone().unwrap_or_else(|| "–".into()),
             if version.properties.conda_file.is_some() { "yes".into() } else { "–".into() },
-        ]);
-    }
-    if table.is_empty() {
-        note(&format!("no versions of {}: `mlconsole environment list` shows the registered ones", one_line(name)));
-        return Ok(());
-    }
-    table.print()
+        ]
+    })
 }
 
 async fn show(session: &Session, text: &str) -> Result<(), CliError> {
@@ -149,24 +130,8 @@ async fn show(session: &Session, text: &str) -> Result<(), CliError> {
 }
 
 async fn find(session: &Session, text: &str) -> Result<EnvironmentVersion, CliError> {
-    let workspace = &session.workspace;
-    if !text.contains([':', '@', '/']) {
-        return Ok(workspace.latest_environment(text).await?);
+    match wanted(text, AssetKind::Environment)? {
+        Wanted::Latest(name) => Ok(session.workspace.latest_environment(&name).await?),
+        Wanted::Exact(name, version) => Ok(session.workspace.environment(&name, &version).await?),
     }
-    match AssetRef::parse(text).map_err(|e| CliError::usage(e.to_string()))? {
-        AssetRef::Named { name, version: AssetVersion::Exact(version) } => {
-            Ok(workspace.environment(&name, &version).await?)
-        }
-        AssetRef::Named { name, version: AssetVersion::Label(label) } if label.eq_ignore_ascii_case("latest") => {
-            Ok(workspace.latest_environment(&name).await?)
-        }
-        other => Err(CliError::usage(format!("{other}: write NAME, NAME:VERSION or NAME@latest"))),
-    }
-}
-
-fn name_of(version: &EnvironmentVersion) -> String {
-    ResourceId::parse(&version.id)
-        .ok()
-        .and_then(|id| id.asset().map(|(_, name, _)| name.to_owned()))
-        .unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::error::CliError;
-use super::output::{millis, note, one_line, print_bytes, print_json};
+use super::output::{many_lines, millis, note, one_line, print, print_bytes, print_json};
 use crate::client::{ScoreAnswer, ScoreCall};
 
 /// Flags of `endpoint invoke`.
@@ -57,10 +57,11 @@ pub(super) async fn run(args: InvokeArgs, session: &Session) -> Result<(), CliEr
     if session.json() {
         print_json(&as_json(&answer))?;
     } else {
-        print_bytes(&answer.body)?;
-        // A prompt or the next line must not stick to a body without a newline, where a person reads it.
-        if std::io::IsTerminal::is_terminal(&std::io::stdout()) && !answer.body.ends_with(b"\n") {
-            print_bytes(b"\n")?;
+        // As it is for a file or a pipe. On a terminal it must drive nothing, and the prompt must not stick to it.
+        if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+            print(many_lines(&String::from_utf8_lossy(&answer.body)).trim_end_matches('\n'))?;
+        } else {
+            print_bytes(&answer.body)?;
         }
         note(&summary(&answer));
     }

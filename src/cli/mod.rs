@@ -1,6 +1,7 @@
 //! One-shot commands, a file a noun. Each is a client of the workspace it is given; none starts one.
 
 mod args;
+mod asset;
 mod confirm;
 mod context;
 mod deployment;
@@ -25,7 +26,7 @@ pub use args::{Args, Command, Common, ContextCommand, Need, OutputFormat, ServeA
 pub use context::run as context;
 pub use error::CliError;
 pub use interrupt::Interrupts;
-pub use model::print_report;
+pub use model::{check_readable, print_report};
 pub use output::note;
 pub use watch::{demo_load, watch};
 
@@ -36,6 +37,7 @@ use crate::config::Access;
 pub const AGENT: &str = concat!("mlconsole-cli/", env!("CARGO_PKG_VERSION"));
 
 /// What a command works with.
+#[derive(Clone)]
 pub struct Session {
     pub workspace: Workspace,
     /// Name of the context it is.
@@ -64,9 +66,17 @@ pub async fn run(command: Command, session: &Session) -> Result<(), CliError> {
     }
     // Commands that follow something deal with the first ctrl-c themselves; the second ends any.
     let patience = if command.handles_interrupt() { 2 } else { 1 };
+    // On a thread of its own: reading a large file, or waiting for somebody to type, must not make us deaf.
+    let own = session.clone();
+    let mut running = tokio::spawn(async move { dispatch(command, &own).await });
     tokio::select! {
-        result = dispatch(command, session) => result,
-        () = session.interrupts.reached(patience) => Err(CliError::failed("interrupted")),
+        result = &mut running => {
+            result.unwrap_or_else(|e| Err(CliError::failed(format!("a defect in mlconsole was met: {e}"))))
+        }
+        () = session.interrupts.reached(patience) => {
+            running.abort();
+            Err(CliError::failed("interrupted"))
+        }
     }
 }
 
@@ -79,7 +89,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), CliError> {
         Command::Environment(command) => environment::run(command, session).await,
         Command::Operation(command) => operation::run(command, session).await,
         Command::Load(command) => load::run(command, session).await,
-        Command::Env(command) => env::run(&command, session.workspace.connection()),
+        Command::Env(command) => env::run(&command, session.json(), session.workspace.connection()),
         Command::Serve(_) | Command::Context(_) | Command::Completions { .. } => {
             Err(CliError::usage("this command needs no workspace"))
         }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::asset::{Wanted, name_of, wanted};
 use super::error::CliError;
-use super::output::{Table, bytes, facts, many_lines, note, one_line, print, print_json};
-use super::{OutputFormat, Session, files, progress};
+use super::output::{Table, bytes, facts, many_lines, one_line, print, print_json};
+use super::{OutputFormat, Session, asset, files, progress};
 use crate::client::NewModel;
-use crate::resources::ids::{AssetRef, AssetVersion, ResourceId};
+use crate::resources::ids::{AssetKind, ResourceId};
 use crate::resources::{ModelReport, ModelVersion, OperatorUse, TensorSpec};
 
 /// Registered models.
@@ -21,6 +22,9 @@ pub enum ModelCommand {
     List {
         /// Model
         name: Option<String>,
+        /// Archived ones too, and those that never got a name
+        #[arg(long)]
+        all: bool,
     },
     /// One version
     Show {
@@ -107,11 +111,35 @@ impl ModelCommand {
     }
 }
 
+/// Whether there is anything at a path that could be a model. A device or a pipe may never end.
+///
+/// # Errors
+/// What is there instead.
+pub fn check_readable(path: &Path) -> Result<(), CliError> {
+    let shown = path.display();
+    let meta = std::fs::metadata(path).map_err(|e| CliError::failed(format!("{shown} cannot be read: {e}")))?;
+    let give = "give an ONNX file, or a folder with a model";
+    if !meta.is_dir() && !meta.is_file() {
+        return Err(CliError::failed(format!("{shown} is a device, a pipe or a socket: {give}")));
+    }
+    if meta.is_file() && meta.len() == 0 {
+        return Err(CliError::failed(format!("{shown} is empty: {give}")));
+    }
+    if meta.is_dir() {
+        let mut entries =
+            std::fs::read_dir(path).map_err(|e| CliError::failed(format!("the folder {shown} cannot be read: {e}")))?;
+        if entries.next().is_none() {
+            return Err(CliError::failed(format!("the folder {shown} is empty: {give}")));
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn run(command: ModelCommand, session: &Session) -> Result<(), CliError> {
     match command {
         ModelCommand::Register(args) => register(session, args).await,
-        ModelCommand::List { name: None } => list(session).await,
-        ModelCommand::List { name: Some(name) } => versions(session, &name).await,
+        ModelCommand::List { name: None, all } => list(session, all).await,
+        ModelCommand::List { name: Some(name), all } => versions(session, &name, all).await,
         ModelCommand::Show { model } => show(session, &model).await,
         ModelCommand::Inspect { model, .. } => {
             let version = find(session, &model).await?;
@@ -164,48 +192,24 @@ pub(super) fn pairs(arguments: &[String]) -> Result<BTreeMap<String, String>, Cl
         .collect()
 }
 
-async fn list(session: &Session) -> Result<(), CliError> {
-    let models = session.workspace.models().await?;
-    if session.json() {
-        return print_json(&models);
-    }
-    if models.is_empty() {
-        note("no models yet: `mlconsole model register --name NAME --path FILE` uploads one");
-        return Ok(());
-    }
-    let mut table = Table::new(&["NAME", ">LATEST", "DESCRIPTION"]);
-    for model in models {
-        let properties = model.properties;
-        table.row([
-            model.name,
-            properties.latest_version.unwrap_or_else(|| "–".into()),
-            properties.description.unwrap_or_default(),
-        ]);
-    }
-    table.print()
+async fn list(session: &Session, all: bool) -> Result<(), CliError> {
+    let models = session.workspace.models(all).await?;
+    asset::print_all(session, models, "no models yet: `mlconsole model register --name NAME --path FILE` uploads one")
 }
 
-async fn versions(session: &Session, name: &str) -> Result<(), CliError> {
-    let versions = session.workspace.model_versions(name).await?;
-    if session.json() {
-        return print_json(&versions);
-    }
-    let mut table = Table::new(&["NAME", ">VERSION", "TYPE", "CREATED", "DESCRIPTION"]);
-    for version in &versions {
+async fn versions(session: &Session, name: &str, all: bool) -> Result<(), CliError> {
+    let versions = session.workspace.model_versions(name, all).await?;
+    let headings = ["NAME", ">VERSION", "TYPE", "CREATED", "DESCRIPTION"];
+    asset::print_versions(session, AssetKind::Model, name, &versions, headings, |version| {
         let created = version.system_data.as_ref().map(|data| data.created_at.clone()).unwrap_or_default();
-        table.row([
+        [
             name_of(version),
             version.name.clone(),
             version.properties.model_type.clone(),
             created.split('.').next().unwrap_or_default().to_owned(),
             version.properties.description.clone().unwrap_or_default(),
-        ]);
-    }
-    if table.is_empty() {
-        note(&format!("no versions of {}: `mlconsole model list` shows the registered models", one_line(name)));
-        return Ok(());
-    }
-    table.print()
+        ]
+    })
 }
 
 async fn show(session: &Session, model: &str) -> Result<(), CliError> {
@@ -245,30 +249,10 @@ async fn archive(session: &Session, model: &str, restore: bool) -> Result<(), Cl
 
 /// A registered version by `NAME`, `NAME:VERSION`, `NAME@latest` or id.
 async fn find(session: &Session, text: &str) -> Result<ModelVersion, CliError> {
-    let workspace = &session.workspace;
-    if !text.contains([':', '@', '/']) {
-        return Ok(workspace.latest_model(text).await?);
+    match wanted(text, AssetKind::Model)? {
+        Wanted::Latest(name) => Ok(session.workspace.latest_model(&name).await?),
+        Wanted::Exact(name, version) => Ok(session.workspace.model(&name, &version).await?),
     }
-    match AssetRef::parse(text).map_err(|e| CliError::usage(e.to_string()))? {
-        AssetRef::Named { name, version: AssetVersion::Exact(version) } => Ok(workspace.model(&name, &version).await?),
-        AssetRef::Named { name, version: AssetVersion::Label(label) } if label.eq_ignore_ascii_case("latest") => {
-            Ok(workspace.latest_model(&name).await?)
-        }
-        AssetRef::Id(id) => {
-            let (_, name, version) =
-                id.asset().ok_or_else(|| CliError::usage(format!("{text:?} is not the id of a model version")))?;
-            Ok(workspace.model(name, version).await?)
-        }
-        other => Err(CliError::usage(format!("{other}: only models of this workspace can be looked at, by version"))),
-    }
-}
-
-/// A version's model, from its id.
-fn name_of(version: &ModelVersion) -> String {
-    ResourceId::parse(&version.id)
-        .ok()
-        .and_then(|id| id.asset().map(|(_, name, _)| name.to_owned()))
-        .unwrap_or_default()
 }
 
 /// `name:version` of a model id; the content's first digits for an anonymous one; registry URIs as they are.
@@ -291,9 +275,10 @@ pub fn print_report(report: &ModelReport, output: OutputFormat) -> Result<(), Cl
     if output == OutputFormat::Json {
         print_json(report)?;
     } else {
-        print(&many_lines(&report_text(report)))?;
+        let texts: Vec<String> = report.all().map(report_text).collect();
+        print(&many_lines(&texts.join("\n\n\n")))?;
     }
-    if report.unsupported.is_empty() { Ok(()) } else { Err(CliError::Said) }
+    if report.all().all(|model| model.unsupported.is_empty()) { Ok(()) } else { Err(CliError::Said) }
 }
 
 fn report_text(report: &ModelReport) -> String {
@@ -302,6 +287,8 @@ fn report_text(report: &ModelReport) -> String {
         domain => format!("{domain} {version}"),
     });
     let mut text = facts(&[
+        ("Model", report.name.clone()),
+        ("Version", report.version.clone()),
         ("File", report.file.clone()),
         ("Format", report.format.clone()),
         ("Size", bytes(report.size_bytes)),

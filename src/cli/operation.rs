@@ -24,6 +24,9 @@ pub(super) async fn run(command: OperationCommand, session: &Session) -> Result<
         OperationCommand::List => list(session).await,
         OperationCommand::Cancel { name } => {
             session.workspace.cancel(&name).await?;
+            if session.json() {
+                return print_json(&serde_json::json!({"name": name, "cancelled": true}));
+            }
             note(&format!(
                 "operation {} is asked to stop; `mlconsole operation list` shows how it ends",
                 one_line(&name)

@@ -29,22 +29,54 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| CliError::failed(format!("the result cannot be written as JSON: {e}")))?;
-    print(&text)
+    print(&json_text(&text))
+}
+
+/// JSON on one line, for a stream of it.
+pub(super) fn print_json_line(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string(value).map_err(|e| CliError::failed(e.to_string()))?;
+    print(&json_text(&text))
+}
+
+/// JSON without characters that drive a terminal. They can only stand in texts, where their escapes mean the same.
+fn json_text(json: &str) -> String {
+    escaped(json, |c| c == '\n')
 }
 
 /// A remark on standard error. One that cannot be written is not worth failing for.
 pub fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", many_lines(text));
 }
 
-/// Text of others on one line: control characters, which could drive the terminal, become spaces.
+/// Whether a character does something to a terminal instead of being shown: controls, and marks that turn the
+/// direction of writing so that text reads as what it is not.
+fn drives_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Writes characters that drive the terminal as JSON would, but for those to `keep`.
+fn escaped(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if drives_terminal(c) && !keep(c) {
+            // All of them are in the basic plane, where one escape is one character.
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Text of others on one line: line ends and tabs become spaces, what could drive the terminal is written out.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    escaped(&text.replace(['\n', '\r', '\t'], " "), |_| false)
 }
 
 /// As [`one_line`], keeping line ends and tabs.
 pub(super) fn many_lines(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    escaped(&text.replace("\r\n", "\n"), |c| matches!(c, '\n' | '\t'))
 }
 
 /// Rows under headings. A heading that starts with `>` is a column of numbers: right-aligned.
@@ -170,8 +202,14 @@ mod tests {
     fn nothing_a_name_holds_drives_the_terminal() {
         let mut table = Table::new(&["NAME"]);
         table.row(["a\u{1b}[31mb\nc".into()]);
-        assert_eq!(table.render(), "NAME\na [31mb c");
-        assert_eq!(many_lines("a\u{1b}[2Jb\nc\t"), "a[2Jb\nc\t");
+        assert_eq!(table.render(), "NAME\na\\u001b[31mb c");
+        assert_eq!(many_lines("a\u{1b}[2Jb\r\nc\t\u{9b}"), "a\\u001b[2Jb\nc\t\\u009b");
+        assert_eq!(one_line("evil\u{202e}txt.exe"), "evil\\u202etxt.exe");
+        let text = "\u{202e}\u{7f}\u{9b}2J\u{1b}é";
+        let json = json_text(&serde_json::to_string_pretty(&serde_json::json!({"a": text})).unwrap());
+        assert!(!json.chars().any(|c| c != '\n' && drives_terminal(c)), "{json:?}");
+        let back: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(back["a"], text, "and still means the same");
     }
 
     #[test]

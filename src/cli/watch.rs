@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use futures_util::StreamExt as _;
 
 use super::error::CliError;
-use super::output::{Table, note, print, time};
+use super::output::{Table, note, print, print_json_line, time};
 use super::{Session, load};
 use crate::client::Workspace;
 use crate::load::{LoadReport, Stop};
@@ -31,8 +31,7 @@ pub async fn watch(session: &Session) -> Result<(), CliError> {
         };
         let frame = frame?;
         if session.json() {
-            let line = serde_json::to_string(&frame).map_err(|e| CliError::failed(e.to_string()))?;
-            print(&line)?;
+            print_json_line(&frame)?;
             continue;
         }
         let text = table(&frame, &mut before);

@@ -30,19 +30,24 @@ pub struct NewModel {
     pub flavors: BTreeMap<String, Value>,
 }
 
+/// Which assets a list is to show.
+pub(super) fn view(all: bool) -> &'static str {
+    if all { "All" } else { "ActiveOnly" }
+}
+
 fn version_path(name: &str, version: &str) -> String {
     format!("/models/{}/versions/{}", segment(name), segment(version))
 }
 
 impl Workspace {
-    /// All model containers that are not archived: a name, its latest version, its tags.
-    pub async fn models(&self) -> Result<Vec<AssetContainer>, ClientError> {
-        self.list("/models?listViewType=ActiveOnly").await
+    /// Model containers: a name, its latest version, its tags. Unless `all`, neither archived nor unnamed ones.
+    pub async fn models(&self, all: bool) -> Result<Vec<AssetContainer>, ClientError> {
+        self.list(&format!("/models?listViewType={}", view(all))).await
     }
 
-    /// The versions of a model that are not archived, newest first.
-    pub async fn model_versions(&self, name: &str) -> Result<Vec<ModelVersion>, ClientError> {
-        self.list(&format!("/models/{}/versions?listViewType=ActiveOnly", segment(name))).await
+    /// The versions of a model, newest first; unless `all`, those that are not archived.
+    pub async fn model_versions(&self, name: &str, all: bool) -> Result<Vec<ModelVersion>, ClientError> {
+        self.list(&format!("/models/{}/versions?listViewType={}", segment(name), view(all))).await
     }
 
     /// One version.

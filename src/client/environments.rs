@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::assets::view;
 use super::error::{ClientError, ErrorKind};
 use super::workspace::{Workspace, segment};
 use crate::resources::{AssetContainer, EnvironmentVersion, StringMap};
@@ -32,14 +33,14 @@ fn version_path(name: &str, version: &str) -> String {
 }
 
 impl Workspace {
-    /// All environment containers that are not archived.
-    pub async fn environments(&self) -> Result<Vec<AssetContainer>, ClientError> {
-        self.list("/environments?listViewType=ActiveOnly").await
+    /// Environment containers; unless `all`, neither archived nor unnamed ones.
+    pub async fn environments(&self, all: bool) -> Result<Vec<AssetContainer>, ClientError> {
+        self.list(&format!("/environments?listViewType={}", view(all))).await
     }
 
-    /// The versions of an environment that are not archived, newest first.
-    pub async fn environment_versions(&self, name: &str) -> Result<Vec<EnvironmentVersion>, ClientError> {
-        self.list(&format!("/environments/{}/versions?listViewType=ActiveOnly", segment(name))).await
+    /// The versions of an environment, newest first; unless `all`, those that are not archived.
+    pub async fn environment_versions(&self, name: &str, all: bool) -> Result<Vec<EnvironmentVersion>, ClientError> {
+        self.list(&format!("/environments/{}/versions?listViewType={}", segment(name), view(all))).await
     }
 
     /// One version.

@@ -28,6 +28,11 @@ pub struct TensorSpec {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ModelReport {
+    /// Name and version in a Triton repository; empty where a file is looked at by itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
     /// `onnx`, `mlflow`, `triton` or `other`.
     pub format: String,
     /// The file that was read, relative to the model's folder.
@@ -44,6 +49,16 @@ pub struct ModelReport {
     pub native: bool,
     /// Things worth knowing, in whole sentences.
     pub notes: Vec<String>,
+    /// The further models of a Triton repository.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ModelReport>,
+}
+
+impl ModelReport {
+    /// This model and the further ones.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

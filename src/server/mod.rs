@@ -12,7 +12,9 @@ mod start;
 pub mod store;
 pub mod telemetry;
 mod tls;
+mod visit;
 
 pub use app::{App, DEFAULT_LISTEN, Options};
 pub use lock::attach;
 pub use start::{LOCAL, Running, SUBSCRIPTION, StartError, start};
+pub use visit::{ClosedDoor, Visit};

@@ -3,9 +3,11 @@
 mod azure;
 mod contexts;
 mod edges;
+mod outputs;
 mod recorded;
 mod remote;
 mod shown;
 mod story;
 mod support;
 mod terminal;
+mod together;

@@ -2,6 +2,8 @@
 
 mod assets;
 mod blobs;
+mod contract;
+mod credentials;
 mod entry;
 mod feeds;
 mod hostile;
@@ -9,5 +11,6 @@ mod house;
 mod memory;
 mod monitor;
 mod operations;
+mod races;
 mod rules;
 mod story;

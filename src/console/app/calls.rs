@@ -115,15 +115,15 @@ async fn read(w: &Workspace, call: Call, report: &Reporter) -> Result<Answer, Cl
     match call {
         Call::Keys { endpoint } => w.keys(&endpoint).await.map(Answer::Keys),
         Call::Token { endpoint } => w.token(&endpoint).await.map(Answer::Token),
-        Call::Models => w.models().await.map(Answer::Models),
-        Call::ModelVersions { model } => w.model_versions(&model).await.map(Answer::ModelVersions),
+        Call::Models => w.models(false).await.map(Answer::Models),
+        Call::ModelVersions { model } => w.model_versions(&model, false).await.map(Answer::ModelVersions),
         Call::Inspect { model, version } => {
             w.inspect_model(&model, &version).await.map(|report| Answer::Report(Box::new(report)))
         }
         Call::Environments => {
             let mut all = BTreeMap::new();
-            for environment in w.environments().await? {
-                let versions = w.environment_versions(&environment.name).await?;
+            for environment in w.environments(false).await? {
+                let versions = w.environment_versions(&environment.name, false).await?;
                 all.insert(environment.name, versions);
             }
             Ok(Answer::Environments(all))

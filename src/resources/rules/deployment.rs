@@ -6,6 +6,7 @@ use super::Problems;
 use super::endpoint::check_switch;
 use super::names::{check_deployment_name, check_kubernetes_names};
 use super::quantity::quantity;
+use super::tags::check_tags;
 use crate::resources::arm::ArmError;
 use crate::resources::deployment::{Deployment, Probe, RequestSettings, ScaleSettings};
 use crate::resources::ids::shorten;
@@ -27,6 +28,7 @@ pub fn check_deployment(deployment: &Deployment, kubernetes: bool) -> Result<(),
     let mut problems = Problems::default();
     let properties = &deployment.properties;
     problems.take(check_deployment_name(&deployment.name));
+    problems.take(check_tags("tags", &deployment.tags));
     if kubernetes && !deployment.endpoint_name().is_empty() {
         problems.take(check_kubernetes_names(deployment.endpoint_name(), &deployment.name));
     }

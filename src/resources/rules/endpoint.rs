@@ -2,6 +2,7 @@
 
 use super::Problems;
 use super::names::check_endpoint_name;
+use super::tags::check_tags;
 use crate::resources::arm::{ArmError, Identity};
 use crate::resources::endpoint::Endpoint;
 use crate::resources::ids::{ResourceId, shorten};
@@ -20,6 +21,7 @@ pub fn check_endpoint(endpoint: &Endpoint, existing_deployments: &[String]) -> R
     let properties = &endpoint.properties;
     let kubernetes = properties.compute.is_some();
     problems.take(check_endpoint_name(&endpoint.name));
+    problems.take(check_tags("tags", &endpoint.tags));
     problems.take(check_traffic(&properties.traffic, existing_deployments));
     problems.take(check_mirror(&properties.mirror_traffic, &properties.traffic, existing_deployments, kubernetes));
     if let Some(access) = &properties.public_network_access {

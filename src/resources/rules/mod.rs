@@ -8,6 +8,7 @@ mod deployment;
 mod endpoint;
 mod names;
 mod quantity;
+mod tags;
 
 pub use defaults::{fill_deployment_defaults, fill_endpoint_defaults};
 pub use deployment::{
@@ -22,6 +23,7 @@ pub use names::{
     check_asset_name, check_asset_version, check_deployment_name, check_endpoint_name, check_kubernetes_names,
 };
 pub use quantity::quantity;
+pub use tags::{MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS, check_tags};
 
 use super::arm::ArmError;
 

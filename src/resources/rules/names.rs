@@ -69,9 +69,19 @@ pub fn check_asset_name(name: &str) -> Result<(), ArmError> {
     check_asset_part("name", name)
 }
 
-/// Version of an asset: a number or any word of the same letters as a name.
+/// Version of an asset: a number or any word of the same letters as a name, but for the label `latest`.
 pub fn check_asset_version(version: &str) -> Result<(), ArmError> {
-    check_asset_part("version", version)
+    check_asset_part("version", version)?;
+    if version.eq_ignore_ascii_case("latest") {
+        let mut problems = Problems::default();
+        problems.add(
+            "version",
+            "A version cannot be called \"latest\": that is how the newest one is asked for. Give it a number or \
+             another name.",
+        );
+        return problems.verdict();
+    }
+    Ok(())
 }
 
 fn check_asset_part(what: &str, part: &str) -> Result<(), ArmError> {

@@ -83,7 +83,7 @@ impl Answer {
 
     /// The same refusal as Azure Storage writes it.
     pub fn storage_fault(fault: &Fault) -> Self {
-        let escape = |text: &str| quick_xml::escape::escape(text).into_owned();
+        let escape = |text: &str| quick_xml::escape::escape(xml_text(text)).into_owned();
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{}</Code><Message>{}</Message></Error>",
             escape(&fault.error.code),
@@ -112,6 +112,16 @@ impl Answer {
         set(headers, "x-ms-request-id", request_id);
         response
     }
+}
+
+/// Whether XML 1.0 can carry a character, escaped or not.
+pub fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'))
+}
+
+/// A text for XML: what XML cannot carry becomes the replacement character.
+fn xml_text(text: &str) -> String {
+    text.chars().map(|c| if is_xml_char(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 /// Sets a header; a value that HTTP cannot carry is left out.

@@ -13,10 +13,12 @@ use super::fault::Fault;
 use super::read;
 use crate::resources::asset::ModelProperties;
 use crate::resources::ids::AssetKind;
-use crate::resources::rules::{check_asset_name, check_asset_version};
+use crate::resources::rules::{check_asset_name, check_asset_version, check_tags};
 use crate::resources::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, JournalEntry, ModelVersion};
 use crate::server::store::{Change, Doc, Expect, Key};
 
+/// Where the tags of assets stand.
+const TAGS: &str = "properties.tags";
 /// The SDK recognises this sentence (reference §4).
 const PATHS_CANNOT_CHANGE: &str = "Asset paths cannot be updated.";
 
@@ -58,7 +60,10 @@ impl ControlPlane {
                     Some(Change::new().put(doc.key.clone(), wanted, Expect::Etag(doc.etag)))
                 }
             }
-            None => Some(self.first_version(kind, name)?.put(key.clone(), wanted, Expect::Absent)),
+            None => {
+                self.check_files(kind, wanted)?;
+                Some(self.first_version(kind, name)?.put(key.clone(), wanted, Expect::Absent))
+            }
         };
         if let Some(change) = change {
             let log = journal(call, kind, name, version, existing.as_ref(), wanted);
@@ -67,6 +72,18 @@ impl ControlPlane {
         }
         let doc = self.version_doc(kind, name, version)?;
         Ok(Answer::json(status, &self.version_resource(kind, &doc))?.with("etag", etag(doc.etag)))
+    }
+
+    /// The files of a model or of code must be among those uploaded here: no other file of this machine is ever read.
+    fn check_files(&self, kind: AssetKind, wanted: &Value) -> Result<(), Fault> {
+        let property = match kind {
+            AssetKind::Model => "modelUri",
+            AssetKind::Code => "codeUri",
+            AssetKind::Environment | AssetKind::Data => return Ok(()),
+        };
+        let uri = wanted.pointer(&format!("/properties/{property}")).and_then(Value::as_str).unwrap_or_default();
+        let target = format!("properties.{property}");
+        self.assets.resolve(uri).map(drop).map_err(|e| Fault::property(&target, format!("\"{target}\": {e}")))
     }
 
     /// A change that creates the container of an asset, if it is not there yet.
@@ -81,6 +98,7 @@ impl ControlPlane {
     pub(super) fn put_container(&self, call: &Call, kind: AssetKind, name: &str, body: &[u8]) -> Result<Answer, Fault> {
         check_asset_name(name).map_err(Fault::rule)?;
         let wanted: AssetContainer = read::typed(&read::value(body, false)?)?;
+        check_tags(TAGS, &wanted.properties.tags).map_err(Fault::rule)?;
         let stored = container_body(&wanted);
         until_uncontended(|| {
             let key = Key::new(container_kind(kind), "", name);
@@ -128,6 +146,7 @@ fn canonical_version(kind: AssetKind, mut value: Value) -> Result<Value, Fault> 
             );
             let mut model: ModelVersion = read::typed(&value)?;
             check_model(&mut model.properties)?;
+            check_tags(TAGS, &model.properties.tags).map_err(Fault::rule)?;
             properties_of(&model.properties)?
         }
         AssetKind::Environment => {
@@ -139,6 +158,7 @@ fn canonical_version(kind: AssetKind, mut value: Value) -> Result<Value, Fault> 
                     "The environment names neither an image, nor a conda file, nor a build context. Give one of them.",
                 ));
             }
+            check_tags(TAGS, &p.tags).map_err(Fault::rule)?;
             p.environment_type = Some("UserCreated".into());
             p.os_type.get_or_insert_with(|| "Linux".into());
             properties_of(p)?
@@ -155,6 +175,7 @@ fn canonical_version(kind: AssetKind, mut value: Value) -> Result<Value, Fault> 
         AssetKind::Data => {
             let data: DataVersion = read::typed(&value)?;
             required("properties.dataUri", &data.properties.data_uri, "where the data is")?;
+            check_tags(TAGS, &data.properties.tags).map_err(Fault::rule)?;
             properties_of(&data.properties)?
         }
     };

@@ -89,6 +89,10 @@ impl ControlPlane {
         let mut all = Vec::new();
         for doc in self.app.store.list(container_kind(kind), None)?.iter().filter(|doc| view.shows(doc)) {
             let own = by_name.get(&fold(&doc.key.name)).map(Vec::as_slice).unwrap_or_default();
+            // What was never given a name is somebody's by-product: it shows only where everything does.
+            if view != View::All && !own.is_empty() && own.iter().all(|version| is_anonymous(version)) {
+                continue;
+            }
             all.push(self.container_resource(kind, doc, own));
         }
         Answer::ok(&page(self.base(), call, all)?)
@@ -209,6 +213,11 @@ impl ControlPlane {
         members.insert("etag".into(), etag(doc.etag).into());
         members.insert("systemData".into(), serde_json::to_value(system_data(doc)).unwrap_or_default());
     }
+}
+
+/// Whether a version was registered without a name, as clients do with local files that a deployment names.
+fn is_anonymous(doc: &Doc) -> bool {
+    doc.body.pointer("/properties/isAnonymous") == Some(&Value::Bool(true))
 }
 
 /// Whether a code asset has this content hash. The hash version may be stored as a number or as text.

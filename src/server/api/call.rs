@@ -4,6 +4,7 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fault::Fault;
+use crate::resources::ids::shorten;
 
 /// Query parameters in order. Names compare in any case. `Debug` shows no values: signatures travel in queries.
 #[derive(Clone, Default, PartialEq)]
@@ -34,7 +35,10 @@ impl Query {
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Fault> {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
-            Fault::property(name, format!("The query parameter {name} must be a whole number, but it is \"{text}\"."))
+            Fault::property(
+                name,
+                format!("The query parameter {name} must be a whole number, but it is \"{}\".", shorten(text)),
+            )
         })
     }
 

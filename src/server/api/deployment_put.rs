@@ -57,7 +57,37 @@ impl ControlPlane {
             }
             Some(_) => StatusCode::OK,
         };
-        self.begin(call, endpoint, existing.as_ref(), wanted, status)
+        match &existing {
+            Some(doc) if doc.decode::<Deployment>().is_ok_and(|current| runs_already(&current, &wanted)) => {
+                self.relabel(call, doc, wanted)
+            }
+            _ => self.begin(call, endpoint, existing.as_ref(), wanted, status),
+        }
+    }
+
+    /// Nothing that runs is changed: what is written about it is stored, and an operation that has ended is answered,
+    /// as for any other PUT.
+    fn relabel(&self, call: &Call, doc: &Doc, wanted: Deployment) -> Result<Answer, Fault> {
+        let (endpoint, name) = (doc.key.parent.as_str(), doc.key.name.as_str());
+        let current: Deployment = doc.decode()?;
+        let operation = self.finished_operation("update", endpoint, Some(name), &call.who, "nothing to exchange");
+        let mut stored = bare(wanted);
+        stored.properties.provisioning_state = current.properties.provisioning_state;
+        for (kept, value) in current.properties.properties.iter().filter(|(kept, _)| is_ours(kept)) {
+            stored.properties.properties.insert(kept.clone(), value.clone());
+        }
+        let mut change = Change::new().operation(operation.clone());
+        let (from, to) = (labels(&current), labels(&stored));
+        if from != to {
+            let mut log = entry(&call.who, "deployment.update", endpoint, Some(name));
+            (log.from, log.to) = (from, to);
+            change = change.put(doc.key.clone(), &stored, Expect::Etag(doc.etag)).journal_of(&operation.name, log);
+        }
+        self.app.store.commit(change).map_err(overtaken)?;
+        let doc = self.deployment_doc(endpoint, name)?;
+        let answer = Answer::ok(&self.deployment_resource(&doc)?)?.with("etag", etag(doc.etag));
+        let location = format!("{}{}?api-version=2023-04-01-preview", self.base(), self.deployment_id(endpoint, name));
+        Ok(self.following(answer, &operation, Some(location)))
     }
 
     /// PATCH changes tags and the number of instances only (reference §13).
@@ -226,6 +256,28 @@ fn bare(mut deployment: Deployment) -> Deployment {
 /// Whether two deployments differ in their number of instances and in nothing else that runs.
 fn only_scaled(current: &Deployment, wanted: &Deployment) -> bool {
     current.instances() != wanted.instances() && what_runs(current) == what_runs(wanted)
+}
+
+/// Whether `wanted` is what runs already: to start the same instances again there is `restart`.
+fn runs_already(current: &Deployment, wanted: &Deployment) -> bool {
+    current.properties.provisioning_state == ProvisioningState::Succeeded
+        && current.instances() == wanted.instances()
+        && what_runs(current) == what_runs(wanted)
+}
+
+/// Whether a property of a deployment is the workspace's own word, which clients do not send back.
+fn is_ours(property: &str) -> bool {
+    property == "AzureAsyncOperationUri" || property.starts_with("mlconsole.")
+}
+
+/// What is written about a deployment without being run.
+fn labels(deployment: &Deployment) -> Value {
+    let properties: std::collections::BTreeMap<_, _> =
+        deployment.properties.properties.iter().filter(|(name, _)| !is_ours(name)).collect();
+    json!({
+        "tags": deployment.tags, "description": deployment.properties.description, "properties": properties,
+        "identity": deployment.identity.as_ref().map(|identity| &identity.identity_type),
+    })
 }
 
 /// A deployment without its number of instances and its bookkeeping.

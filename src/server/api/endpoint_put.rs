@@ -58,7 +58,7 @@ impl ControlPlane {
             .take()
             .unwrap_or_else(|| Identity { identity_type: "SystemAssigned".into(), ..Identity::default() });
         wanted.identity = Some(filled_identity(identity, None));
-        let operation = self.finished_operation("create", name, &call.who, "publish the endpoint");
+        let operation = self.finished_operation("create", name, None, &call.who, "publish the endpoint");
         let mut stored = bare(wanted);
         stored.properties.provisioning_state = ProvisioningState::Succeeded;
         stored.properties.properties.insert("AzureAsyncOperationUri".into(), self.operation_url(&operation));

@@ -12,6 +12,7 @@ use super::context::{entry, etag, overtaken, system_data, until_uncontended};
 use super::fault::Fault;
 use super::paging::page;
 use super::read;
+use crate::resources::rules::check_endpoint;
 use crate::resources::{Endpoint, ProvisioningState};
 use crate::server::store::{Change, Doc, Expect, Key, Kind};
 
@@ -103,6 +104,10 @@ impl ControlPlane {
             if let Some(identity) = wanted.identity.clone() {
                 endpoint.identity = Some(super::endpoint_put::filled_identity(identity, endpoint.identity.as_ref()));
             }
+            let deployments: Vec<String> =
+                self.app.store.list(Kind::Deployment, Some(name))?.into_iter().map(|d| d.key.name).collect();
+            endpoint.name.clone_from(&doc.key.name);
+            check_endpoint(&endpoint, &deployments).map_err(Fault::rule)?;
             let mut log = entry(&call.who, "endpoint.update", &doc.key.name, None);
             log.from = before;
             log.to = json!({"tags": endpoint.tags, "identity": identity_kind(&endpoint)});

@@ -27,6 +27,7 @@ mod metrics_query;
 mod operations;
 mod paging;
 mod read;
+mod reason;
 mod route;
 pub mod tokens;
 mod uploads;
@@ -55,6 +56,8 @@ use route::{LocalPlace, Place, Scope};
 
 /// Longest body of an ARM call.
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Longest part of a path: no name is longer, and none is repeated at length in a refusal.
+const MAX_SEGMENT: usize = 260;
 
 /// The control plane of a running workspace.
 pub struct ControlPlane {
@@ -120,6 +123,12 @@ impl ControlPlane {
         peer: PeerInfo,
     ) -> Result<Outcome, Fault> {
         let segments = route::segments(&call.path).ok_or_else(|| Fault::bad("InvalidUri", "The path is not UTF-8."))?;
+        if let Some(long) = segments.iter().map(|s| s.chars().count()).find(|count| *count > MAX_SEGMENT) {
+            return Err(Fault::bad(
+                "InvalidUri",
+                format!("A part of the path has {long} characters; no name here is longer than {MAX_SEGMENT}."),
+            ));
+        }
         let words: Vec<String> = segments.iter().map(|s| s.to_ascii_lowercase()).collect();
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["msi", "token"] => return self.identity(call, headers).map(Outcome::Whole),

@@ -42,12 +42,20 @@ impl ControlPlane {
     }
 
     /// An operation that was carried out before it is answered; `step` is what it did.
-    pub fn finished_operation(&self, verb: &str, endpoint: &str, who: &str, step: &str) -> Operation {
-        let mut operation = self.new_operation("Succeeded", verb, endpoint, None, who);
+    pub fn finished_operation(
+        &self,
+        verb: &str,
+        endpoint: &str,
+        deployment: Option<&str>,
+        who: &str,
+        step: &str,
+    ) -> Operation {
+        let mut operation = self.new_operation("Succeeded", verb, endpoint, deployment, who);
         let now = now_ms();
         operation.end_time = Some(rfc3339(now));
         operation.percent_complete = 100.0;
         if let Some(details) = &mut operation.properties {
+            details.cancellable = false;
             details.phases.push(Phase { name: step.to_owned(), started_ms: now, ended_ms: now, note: None });
         }
         operation

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::reason::{kind, reason};
 
 /// Parses a body as JSON; an empty body reads as `{}` where `optional`.
 pub fn value(body: &[u8], optional: bool) -> Result<Value, Fault> {
@@ -41,15 +42,14 @@ pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
         ));
     }
     T::deserialize(value).map_err(|whole| {
-        let (path, reason) = culprit::<T>(value).unwrap_or_else(|| (String::new(), whole.to_string()));
+        let (path, error) = culprit::<T>(value).unwrap_or_else(|| (String::new(), whole.to_string()));
         if path.is_empty() {
-            return Fault::bad("InvalidRequestContent", format!("The request body does not fit: {reason}."));
+            let why = reason(&error, Some(value));
+            return Fault::bad("InvalidRequestContent", format!("The request body {why}. Send it in another form."));
         }
-        let given = path.split('.').try_fold(value, |v, part| v.get(part)).map_or("nothing", kind);
-        Fault::property(
-            &path,
-            format!("\"{path}\" is not right: {reason} (given: {given}). Correct it and send the request again."),
-        )
+        let given = path.split('.').try_fold(value, |v, part| v.get(part));
+        let why = reason(&error, given);
+        Fault::property(&path, format!("\"{path}\" {why}. Correct it and send the request again."))
     })
 }
 
@@ -101,17 +101,6 @@ fn culprit<T: DeserializeOwned>(value: &Value) -> Option<(String, String)> {
         break;
     }
     Some((path.join("."), reason))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// Puts the words of enumerations into their canonical case; callers write them in any (reference §1.6).
@@ -200,7 +189,11 @@ mod tests {
         fn no_json_panics(v in any_json()) {
             for fault in [typed::<Endpoint>(&v).err(), typed::<Deployment>(&v).err(), typed::<ModelVersion>(&v).err()].into_iter().flatten() {
                 prop_assert_eq!(fault.status, 400);
-                prop_assert!(!fault.error.message.is_empty());
+                let message = &fault.error.message;
+                prop_assert!(!message.is_empty());
+                for rust in ["struct ", "variant `", "f64", "u32", "invalid type"] {
+                    prop_assert!(!message.contains(rust), "{}", message);
+                }
             }
         }
     }

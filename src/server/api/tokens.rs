@@ -27,6 +27,8 @@ pub enum TokenError {
     Signature,
     #[error("the token has expired; fetch a new one")]
     Expired,
+    #[error("the token is not valid yet; check the clocks of both machines")]
+    NotYet,
     #[error("the token was issued for something else")]
     Audience,
     #[error("the token was issued for another endpoint")]
@@ -41,6 +43,9 @@ struct Claims {
     exp: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
+    /// Never issued here, but honoured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
     #[serde(rename = "endpointName", default, skip_serializing_if = "Option::is_none")]
     endpoint_name: Option<String>,
     #[serde(rename = "workspaceId", default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +102,7 @@ impl Tokens {
             aud: audience.into(),
             exp: now + LIFETIME_S,
             iat: Some(now),
+            nbf: None,
             endpoint_name: None,
             workspace_id: None,
             service_id: None,
@@ -118,6 +124,7 @@ impl Tokens {
             aud: "azureml".into(),
             exp: now + LIFETIME_S,
             iat: Some(now),
+            nbf: None,
             endpoint_name: Some(endpoint.to_owned()),
             workspace_id: Some(self.workspace_id.clone()),
             service_id: Some(endpoint.to_owned()),
@@ -194,8 +201,12 @@ impl Tokens {
         if claims.aud != audience {
             return Err(TokenError::Audience);
         }
-        if claims.exp <= now_s() {
+        let now = now_s();
+        if claims.exp <= now {
             return Err(TokenError::Expired);
+        }
+        if claims.nbf.is_some_and(|from| from > now) {
+            return Err(TokenError::NotYet);
         }
         Ok(claims)
     }
@@ -262,6 +273,7 @@ mod tests {
             aud: "https://127.0.0.1:8443".into(),
             exp: now_s() - 1,
             iat: None,
+            nbf: None,
             endpoint_name: None,
             workspace_id: None,
             service_id: None,

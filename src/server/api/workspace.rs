@@ -70,12 +70,13 @@ impl ControlPlane {
         only_get(call, "the list of quotas")?;
         let endpoints = self.app.store.list(Kind::Endpoint, None)?.len();
         let deployments = self.app.store.list(Kind::Deployment, None)?.len();
+        // The numbers are Azure's, for planning: on one's own machine nobody is turned away for them.
         let usage = |name: &str, text: &str, current: usize, limit: u32| {
             json!({
                 "id": format!("{}/providers/{PROVIDER}/locations/local/usages/{name}", self.subscription_id()),
                 "type": format!("{PROVIDER}/locations/usages"),
                 "unit": "Count", "currentValue": current, "limit": limit,
-                "name": {"value": name, "localizedValue": text},
+                "name": {"value": name, "localizedValue": format!("{text} (Azure's limit, not enforced here)")},
             })
         };
         Answer::ok(&json!({"value": [

@@ -152,18 +152,44 @@ fn run(servable: &Arc<OnnxServable>, request: &ScoreRequest) -> Result<Result<()
 /// See [`super::inspect`].
 pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> {
     let source = ModelSource { path: path.to_owned(), model_type: model_type.to_owned(), ..Default::default() };
-    let (found, format, mut notes) = match source::find(&source)? {
-        Layout::Onnx(found) => (found, "onnx", vec![]),
+    match source::find(&source)? {
+        Layout::Onnx(found) => report(path, &found, "onnx", vec![]),
         Layout::Mlflow(found, model) => {
             let flavors: Vec<&str> = model.flavors.keys().map(String::as_str).collect();
-            (found, "mlflow", vec![format!("MLflow flavors: {}.", flavors.join(", "))])
+            report(path, &found, "mlflow", vec![format!("MLflow flavors: {}.", flavors.join(", "))])
         }
-        Layout::Triton(mut found) => {
-            let names: Vec<String> = found.iter().map(|f| format!("'{}' version {}", f.name, f.version)).collect();
-            let note = format!("A Triton repository with {}; this report is about the first.", names.join(", "));
-            (found.swap_remove(0), "triton", vec![note])
+        Layout::Triton(all) => {
+            let names: Vec<String> = all.iter().map(|f| format!("'{}' version {}", f.name, f.version)).collect();
+            let mut reports = Vec::with_capacity(all.len());
+            for found in &all {
+                // One that cannot be read says so itself: the others are worth knowing all the same.
+                reports.push(report(path, found, "triton", vec![]).or_else(|error| unreadable(&all, found, error))?);
+            }
+            let mut first = reports.remove(0);
+            first.notes.insert(0, format!("A Triton repository with {}.", names.join(", ")));
+            first.others = reports;
+            Ok(first)
         }
-    };
+    }
+}
+
+/// What is said of a model that cannot be read among others; alone, it is the error itself.
+fn unreadable(all: &[Found], found: &Found, error: LoadError) -> Result<ModelReport, LoadError> {
+    if all.len() == 1 {
+        return Err(error);
+    }
+    Ok(ModelReport {
+        name: found.name.clone(),
+        version: found.version.clone(),
+        format: "triton".to_owned(),
+        file: found.file.to_string_lossy().into_owned(),
+        notes: vec![error.message],
+        ..ModelReport::default()
+    })
+}
+
+/// All about one model file below `path`.
+fn report(path: &Path, found: &Found, format: &str, mut notes: Vec<String>) -> Result<ModelReport, LoadError> {
     let proto = file::read(&found.file)?;
     let findings = check::check(&proto);
     let signature = spec::signature(&proto);
@@ -183,6 +209,9 @@ pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> 
     }
     let relative = if path.is_dir() { found.file.strip_prefix(path).ok() } else { None };
     Ok(ModelReport {
+        name: found.name.clone(),
+        version: found.version.clone(),
+        others: Vec::new(),
         format: format.to_owned(),
         file: match relative {
             Some(relative) => relative.to_string_lossy().into_owned(),

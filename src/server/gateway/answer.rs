@@ -10,6 +10,7 @@ use super::auth::AuthFailure;
 use super::body::BodyError;
 use super::http::{Response, bytes, text};
 use super::pool::{Ending, Refusal};
+use crate::resources::ids::shorten;
 use crate::server::engine::{OutOfMemory, ScoreResponse};
 use crate::server::telemetry::Outcome;
 
@@ -65,7 +66,7 @@ pub fn unauthorized(failure: &AuthFailure) -> Response {
 pub fn no_endpoint(name: &str) -> Response {
     text(
         StatusCode::NOT_FOUND,
-        format!("There is no endpoint '{name}' in this workspace. Check the name in the scoring URI."),
+        format!("There is no endpoint '{}' in this workspace. Check the name in the scoring URI.", shorten(name)),
     )
 }
 

@@ -58,7 +58,7 @@ async fn models_are_registered_listed_and_archived() {
     let wrong = json!({"properties": {"modelUri": "x", "modelType": "pickle"}});
     assert_eq!(house.put("/models/m/versions/1", wrong).await.is(400).body["error"]["target"], "properties.modelType");
     house.put("/models/m/versions/1", json!({"properties": {"modelType": "custom_model"}})).await.is(400);
-    let mlflow = json!({"properties": {"modelUri": "azureml://x", "modelType": "MLFLOW_MODEL", "flavors": {"onnx": {"data": {"a": "b"}}}}});
+    let mlflow = json!({"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/x", "modelType": "MLFLOW_MODEL", "flavors": {"onnx": {"data": {"a": "b"}}}}});
     let made = house.put("/models/m/versions/1", mlflow).await.is(201).body;
     assert_eq!(made["properties"]["modelType"], "mlflow_model");
     assert_eq!(made["properties"]["flavors"]["onnx"]["data"]["a"], "b");
@@ -106,7 +106,7 @@ async fn environments_code_and_data_are_registered() {
     let data = json!({"properties": {"dataUri": "azureml://elsewhere", "dataType": "uri_folder"}});
     let taken = house.put("/data/e1-blue-inputs/versions/1", data).await;
     assert!(taken.status == 409 && taken.text.contains("already exists"), "{}", taken.text);
-    let code = json!({"properties": {"codeUri": "https://h/blob/local/c/code", "isAnonymous": true,
+    let code = json!({"properties": {"codeUri": "https://h/blob/local/c0de/code", "isAnonymous": true,
         "properties": {"hash_sha256": "b490", "hash_version": 202208}}});
     house.put("/codes/1d0c/versions/1", code).await.is(201);
     // Code is found by its hash under any name.

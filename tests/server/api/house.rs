@@ -219,6 +219,16 @@ pub fn deployment(model: &str) -> Value {
     })
 }
 
+/// Puts `value` where `pointer` says, making the objects on the way.
+pub fn set(body: &mut Value, pointer: &str, value: Value) {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let mut at = body;
+    for part in parent.split('/').skip(1) {
+        at = at.as_object_mut().unwrap().entry(part).or_insert_with(|| json!({}));
+    }
+    at[name] = value;
+}
+
 pub fn with_version(url: &str) -> String {
     format!("{url}{}api-version=2023-04-01-preview", if url.contains('?') { '&' } else { '?' })
 }

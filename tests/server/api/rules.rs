@@ -2,16 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::{House, deployment, sample_model};
-
-fn set(body: &mut Value, pointer: &str, value: Value) {
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let mut at = body;
-    for part in parent.split('/').skip(1) {
-        at = at.as_object_mut().unwrap().entry(part).or_insert_with(|| json!({}));
-    }
-    at[name] = value;
-}
+use super::house::{House, deployment, sample_model, set};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_checked() {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use percent_encoding::percent_decode_str;
 use ring::digest;
 
+use crate::resources::ids::shorten;
+
 /// Container behind the datastore `workspaceblobstore`.
 pub const DATASTORE_CONTAINER: &str = "azureml-blobstore-local";
 /// Name of the only datastore.
@@ -86,7 +88,8 @@ impl Assets {
 fn split_uri(uri: &str) -> Result<(String, String), BadName> {
     let elsewhere = || {
         BadName(format!(
-            "\"{uri}\" is not in this workspace's storage. Upload the files here and register the asset again; a local workspace cannot fetch from elsewhere."
+            "\"{}\" is not in this workspace's storage. Upload the files here and register the asset again; a local workspace cannot fetch from elsewhere.",
+            shorten(uri)
         ))
     };
     let lower = uri.to_ascii_lowercase();
@@ -133,14 +136,16 @@ fn check_container(name: &str) -> Result<(), BadName> {
         return Ok(());
     }
     Err(BadName(format!(
-        "\"{name}\" is not a container's name: 3 to 63 lower-case letters, digits and inner dashes are allowed."
+        "\"{}\" is not a container's name: 3 to 63 lower-case letters, digits and inner dashes are allowed.",
+        shorten(name)
     )))
 }
 
 /// A blob's name must be a relative path of plain segments, short enough for the file system.
 fn check_blob(name: &str) -> Result<(), BadName> {
-    let wrong =
-        |why: &str| Err(BadName(format!("\"{name}\" cannot be stored: {why}. Rename the file and upload it again.")));
+    let wrong = |why: &str| {
+        Err(BadName(format!("\"{}\" cannot be stored: {why}. Rename the file and upload it again.", shorten(name))))
+    };
     if name.is_empty() {
         return wrong("the name is empty");
     }

@@ -11,6 +11,7 @@ use quick_xml::events::Event;
 
 use super::files::{Meta, read_meta};
 use super::layout::Assets;
+use crate::server::api::answer::is_xml_char;
 use crate::server::api::fault::Fault;
 
 /// What to list.
@@ -113,20 +114,20 @@ fn render(
     look: impl Fn(&str) -> Option<(u64, Meta)>,
 ) -> String {
     let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ContainerName=\"{}\"><Prefix>{}</Prefix><Marker>{}</Marker>",
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ContainerName=\"{}\">{}{}",
         escape(container),
-        escape(query.prefix.as_str()),
-        escape(query.marker.as_str())
+        element("Prefix", &query.prefix),
+        element("Marker", &query.marker)
     );
-    // Writing to a String cannot fail.
     if !query.delimiter.is_empty() {
-        let _ = write!(xml, "<Delimiter>{}</Delimiter>", escape(query.delimiter.as_str()));
+        xml.push_str(&element("Delimiter", &query.delimiter));
     }
     xml.push_str("<Blobs>");
     for entry in entries {
         match entry {
             Entry::Prefix(name) => {
-                let _ = write!(xml, "<BlobPrefix><Name>{}</Name></BlobPrefix>", escape(name.as_str()));
+                // Writing to a String cannot fail.
+                let _ = write!(xml, "<BlobPrefix>{}</BlobPrefix>", element("Name", name));
             }
             Entry::Blob(name) => {
                 if let Some((len, meta)) = look(name) {
@@ -142,8 +143,8 @@ fn render(
 fn blob(xml: &mut String, name: &str, len: u64, meta: &Meta, metadata: bool) {
     let _ = write!(
         xml,
-        "<Blob><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>{}</Etag><Content-Length>{len}</Content-Length><Content-Type>{}</Content-Type><Content-MD5>{}</Content-MD5><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>",
-        escape(name),
+        "<Blob>{}<Properties><Last-Modified>{}</Last-Modified><Etag>{}</Etag><Content-Length>{len}</Content-Length><Content-Type>{}</Content-Type><Content-MD5>{}</Content-MD5><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>",
+        element("Name", name),
         http_date(meta.modified_s),
         escape(meta.etag.trim_matches('"')),
         escape(meta.content_type.as_str()),
@@ -152,11 +153,20 @@ fn blob(xml: &mut String, name: &str, len: u64, meta: &Meta, metadata: bool) {
     if metadata {
         xml.push_str("<Metadata>");
         for (name, value) in meta.metadata.iter().filter(|(name, _)| is_xml_name(name)) {
-            let _ = write!(xml, "<{name}>{}</{name}>", escape(value.as_str()));
+            xml.push_str(&element(name, value));
         }
         xml.push_str("</Metadata>");
     }
     xml.push_str("</Blob>");
+}
+
+/// An element with text. What XML cannot carry is percent-encoded and marked so, as Azure Storage does.
+fn element(name: &str, text: &str) -> String {
+    if text.chars().all(is_xml_char) {
+        return format!("<{name}>{}</{name}>", escape(text));
+    }
+    let text = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+    format!("<{name} Encoded=\"true\">{text}</{name}>")
 }
 
 fn is_xml_name(name: &str) -> bool {
@@ -244,6 +254,22 @@ mod tests {
     }
 
     #[test]
+    fn what_xml_cannot_carry_is_encoded() {
+        let (_dir, assets) = store(&["a"]);
+        let query = Query {
+            prefix: "a\u{0}<b".into(),
+            marker: "\u{1b}[2J".into(),
+            delimiter: "\u{ffff}".into(),
+            ..Query::default()
+        };
+        let xml = container(&assets, "c0de", &query).unwrap();
+        assert!(xml.chars().all(is_xml_char), "{xml:?}");
+        assert!(xml.contains("<Prefix Encoded=\"true\">a%00%3Cb</Prefix>"), "{xml}");
+        assert!(xml.contains("<Marker Encoded=\"true\">%1B%5B2J</Marker>"), "{xml}");
+        assert_eq!(element("Name", "a b&\t"), "<Name>a b&amp;\t</Name>");
+    }
+
+    #[test]
     fn long_lists_come_in_pages() {
         let (_dir, assets) = store(&["a", "b", "c", "d", "e"]);
         let mut query = Query { max_results: 2, ..Query::default() };
@@ -288,7 +314,8 @@ mod tests {
         fn no_prefix_or_marker_panics(prefix in ".{0,20}", delimiter in ".{0,2}", marker in ".{0,12}") {
             let (_dir, assets) = store(&["é/ü", "a/b"]);
             let query = Query { prefix, delimiter, marker, ..Query::default() };
-            prop_assert!(container(&assets, "c0de", &query).is_ok());
+            let xml = container(&assets, "c0de", &query);
+            prop_assert!(xml.is_ok_and(|xml| xml.chars().all(is_xml_char)));
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::files::{self, Meta};
 use super::{Target, blocking, list};
+use crate::resources::ids::shorten;
 use crate::server::api::answer::{Answer, ChannelBody, set};
 use crate::server::api::call::Call;
 use crate::server::api::fault::Fault;
@@ -90,7 +91,7 @@ pub async fn get(target: Target, headers: &HeaderMap) -> Result<Response, Fault>
 }
 
 async fn look(target: Target) -> Result<(u64, Meta), Fault> {
-    let name = target.blob.clone();
+    let name = shorten(&target.blob);
     blocking(move || files::look(&target.assets, &target.container, &target.blob))
         .await?
         .ok_or_else(|| Fault::missing("BlobNotFound", format!("There is no blob \"{name}\" in this container.")))
