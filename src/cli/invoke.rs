@@ -134,4 +134,11 @@ mod tests {
             assert!(parse_headers(&[wrong.into()]).is_err(), "{wrong}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_panics(line in proptest::collection::vec(proptest::prelude::any::<char>(), 0..40)) {
+            let _ = parse_headers(&[line.into_iter().collect()]);
+        }
+    }
 }

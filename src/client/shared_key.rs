@@ -112,6 +112,14 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_address_panics(url in "(https://|)[ -~é]{0,60}", key in "[ -~]{0,20}") {
+            let _ = string_to_sign("a", &Method::GET, &url, &HeaderMap::new(), 0);
+            let _ = SharedKey::new("a", &key);
+        }
+    }
+
     #[test]
     fn a_signed_request_bears_account_date_and_signature() {
         let key = SharedKey::new("acc", &BASE64_STANDARD.encode("secret")).unwrap();

@@ -35,3 +35,29 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     new.persist(&target).map_err(|error| error.error)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_the_file_holds_it_is_changed_or_left_as_it_was(text in "[a-c0-9={}\\[\\]\"'.\\n,# -]{0,80}", name in "\\PC{0,12}") {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("config.toml");
+            for (text, name) in [(text.as_str(), name.as_str()), (text.as_str(), "local"), ("# mine\n", "local")] {
+                std::fs::write(&path, text).unwrap();
+                match set_current_context(&path, name) {
+                    Ok(()) => {
+                        let now = std::fs::read_to_string(&path).unwrap();
+                        prop_assert_eq!(Config::parse(&path, &now).unwrap().current_context, name);
+                    }
+                    Err(_) => prop_assert_eq!(std::fs::read_to_string(&path).unwrap(), text),
+                }
+            }
+        }
+    }
+}

@@ -51,3 +51,33 @@ impl<'de> Deserialize<'de> for IsoDuration {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_spellings_of_the_reference_mean_what_they_say() {
+        for (text, ms) in [("PT90S", 90_000), ("PT1M30S", 90_000), ("PT1.5S", 1_500), ("PT0.5S", 500), ("PT0S", 0)] {
+            assert_eq!(text.parse(), Ok(IsoDuration::from_millis(ms)), "{text}");
+        }
+        assert!("PT-1S".parse::<IsoDuration>().unwrap_err().contains("negative"));
+        assert!("soon".parse::<IsoDuration>().unwrap_err().contains("PT1M30S"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(any in proptest::collection::vec(any::<char>(), 0..40), near in "-?P[0-9.,YMWDTHS-]{0,20}") {
+            let _ = any.into_iter().collect::<String>().parse::<IsoDuration>();
+            let _ = near.parse::<IsoDuration>();
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(ms in 0..10_000_000_000_u64) {
+            let duration = IsoDuration::from_millis(ms);
+            prop_assert_eq!(duration.to_string().parse(), Ok(duration));
+            prop_assert_eq!(duration.as_millis(), ms);
+        }
+    }
+}

@@ -77,6 +77,13 @@ proptest! {
     }
 
     #[test]
+    fn no_control_character_panics(text in proptest::collection::vec(any::<char>(), 0..60)) {
+        let text: String = text.into_iter().collect();
+        let _ = (ResourceId::parse(&text), ResourceId::parse(&format!("{WS}/{text}")), AssetRef::parse(&format!("azureml:{text}")));
+        prop_assert!(!shorten(&text).contains(char::is_control));
+    }
+
+    #[test]
     fn ids_round_trip(names in proptest::collection::vec("[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", 1..5)) {
         let id = names.iter().fold(ResourceId::workspace("s", "g", "w"), |id, name| id.child("models", name));
         prop_assert_eq!(ResourceId::parse(&id.to_string()), Ok(id));

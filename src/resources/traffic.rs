@@ -77,3 +77,26 @@ pub type TrafficMap = BTreeMap<String, Weight>;
 pub fn sum(map: &TrafficMap) -> u32 {
     map.values().map(|w| u32::from(w.hundredths())).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_number_panics_and_what_is_accepted_is_a_share(number: f64) {
+            if let Ok(weight) = serde_json::from_value::<Weight>(serde_json::json!(number)) {
+                prop_assert!(weight <= Weight::FULL && (weight.as_percent() - number).abs() < 1e-6);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(hundredths in 0..=10_000_u16) {
+            let weight = Weight::from_hundredths(hundredths).unwrap();
+            let json = serde_json::to_string(&weight).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Weight>(&json).unwrap(), weight);
+            prop_assert_eq!(weight.to_string().parse::<f64>().unwrap(), weight.as_percent());
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! Processes to be killed are this test binary again, in a role given by an environment variable.
 
 mod child;
+mod folder;
 mod whole;
 
 use std::os::unix::fs::PermissionsExt;

@@ -187,6 +187,25 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let mut node = parse_yaml("f", &text).unwrap_or_default();
+        let _ = (parse_toml("f", &text), apply_set("f", &mut node, &text));
+    }
+
+    #[test]
+    fn what_is_set_is_there(path in proptest::collection::vec("[a-z_]{1,8}|\"[a-z./ ]{1,8}\"", 1..5), value in "[a-z][a-z ]{0,10}[a-z]") {
+        let mut node = Node::default();
+        prop_assume!(!["true", "false", "null", "yes", "no", "on", "off", "nan", "inf"].contains(&value.as_str()));
+        apply_set("f", &mut node, &format!("{}={value}", path.join("."))).unwrap();
+        let end = path.iter().try_fold(&node, |at, key| match &at.value {
+            Value::Map(entries) => entries.iter().find(|e| e.key == key.trim_matches('"')).map(|e| &e.node),
+            _ => None,
+        });
+        prop_assert_eq!(end.map(|node| &node.value), Some(&Value::Text(value)));
+    }
+
+    #[test]
     fn what_is_written_is_read_back(out in outs()) {
         let text = out.to_yaml();
         let node = parse_yaml("f", &text);

@@ -201,6 +201,30 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn no_header_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60), scheme in "(Bearer |bearer|BEARER  |Basic |)") {
+            let value = [scheme.as_bytes(), &bytes].concat();
+            let Ok(value) = http::HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            for name in [header::AUTHORIZATION, header::USER_AGENT, header::IF_MATCH, header::IF_NONE_MATCH] {
+                headers.insert(name, value.clone());
+            }
+            if let Some(token) = bearer(&headers) {
+                proptest::prop_assert!(scheme.to_lowercase().starts_with("bearer") && token.trim() == token);
+            }
+            let call = Call::new(&Method::PUT, &"/x".parse().unwrap(), &headers);
+            proptest::prop_assert!((1..=40).contains(&call.who.chars().count()));
+            let _ = (call.check_version("it", Some(1)), call.check_version("it", None));
+        }
+
+        #[test]
+        fn what_is_put_into_a_query_is_read_back(name in "[a-zA-Z$_-]{1,12}", value in proptest::collection::vec(proptest::prelude::any::<char>(), 0..20), others in "[ -~]{0,40}") {
+            let value: String = value.into_iter().collect();
+            let text = Query::parse(&others).with(&name, &value);
+            let read = Query::parse(&text);
+            proptest::prop_assert_eq!(read.get(&name), Some(value.as_str()));
+        }
+
+        #[test]
         fn no_query_panics(text in ".{0,80}") {
             let q = Query::parse(&text);
             let _ = (q.get("a"), q.with("b", "c"));

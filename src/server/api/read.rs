@@ -186,6 +186,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..120), near in "[\\[\\]{}:,\"a-e0-9. \\\\u-]{0,60}") {
+            for body in [bytes.as_slice(), near.as_bytes()] {
+                for optional in [false, true] {
+                    if let Ok(value) = value(body, optional) {
+                        prop_assert!(value.is_object());
+                    }
+                }
+            }
+        }
+
+        #[test]
         fn no_json_panics(v in any_json()) {
             for fault in [typed::<Endpoint>(&v).err(), typed::<Deployment>(&v).err(), typed::<ModelVersion>(&v).err()].into_iter().flatten() {
                 prop_assert_eq!(fault.status, 400);

@@ -303,6 +303,21 @@ mod tests {
         }
 
         #[test]
+        fn no_signature_in_a_query_panics_and_only_its_own_opens(text in "[ -~]{0,120}", container in "[a-z0-9-]{3,12}", rights in "[racwl]{1,5}") {
+            let t = tokens();
+            let check = |query: &str, container: &str| {
+                let query = crate::server::api::call::Query::parse(query);
+                let part = |name| query.get(name).unwrap_or_default().to_owned();
+                t.check_sas(container, &part("sp"), &part("se"), &part("sig"))
+            };
+            proptest::prop_assert!(check(&text, &container).is_err());
+            let good = t.sas(&container, &rights, now_s() + 600);
+            proptest::prop_assert_eq!(check(&good, &container), Ok(()));
+            proptest::prop_assert!(check(&good, &format!("{container}x")).is_err());
+            proptest::prop_assert!(check(&good.replace("&sp=", "&sp=d"), &container).is_err());
+        }
+
+        #[test]
         fn a_token_changed_anywhere_is_refused(at in 0usize..200, with in "[A-Za-z0-9_-]") {
             let t = tokens();
             let (token, _) = t.issue_identity(SCORING_AUDIENCE).unwrap();

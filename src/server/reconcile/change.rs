@@ -110,6 +110,7 @@ impl Reconciler {
                 let mut change = Change::new()
                     .delete(Key::deployment(endpoint, name.as_str()), Expect::Any)
                     .delete(Key::new(Kind::Serving, endpoint, name.as_str()), Expect::Any)
+                    .delete(Key::new(Kind::Report, endpoint, name.as_str()), Expect::Any)
                     .and(tracker.end(&Ok(())));
                 if let Some(doc) = store.get(&Key::endpoint(endpoint))? {
                     let mut body: Endpoint = doc.decode()?;

@@ -7,7 +7,7 @@ use super::endpoint::ended;
 use super::memory::memory_of;
 use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of, source_of, too_long};
 use super::notes::{drain_time, say, settings_of};
-use super::report::{Report, State, Step};
+use super::report::{State, Step};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
@@ -46,6 +46,7 @@ impl Reconciler {
         self.settle("deployment", |store| {
             let end = tracker.end(&result);
             let Some(doc) = store.get(&key)? else { return Ok(end) };
+            let end = end.and(self.keep_report(&slot));
             let mut body: Deployment = doc.decode()?;
             body.properties.provisioning_state = ended(&result);
             body.properties.properties.remove(ERROR);
@@ -105,7 +106,7 @@ impl Reconciler {
                 outcome: "failed".to_owned(),
                 ..JournalEntry::default()
             };
-            Ok(rewrite(&doc, &body).journal(entry))
+            Ok(rewrite(&doc, &body).journal(entry).and(self.keep_report(&slot)))
         })
         .await;
     }
@@ -132,7 +133,7 @@ impl Reconciler {
         tracker.plan(&plan);
         let log = self.telemetry.deployment(endpoint, &wanted.name);
         self.report(slot, |report| {
-            *report = Report::default();
+            report.begin();
             report.step(Step::SystemSetup, State::Succeeded, "Scheduled", "Runs in the local workspace");
             report.step(Step::ImagePull, State::Succeeded, "Pulled", "No container image is needed: built-in engine");
         });

@@ -79,6 +79,7 @@ impl Reconciler {
                     .delete(Key::endpoint(endpoint), Expect::Any)
                     .delete_children(Kind::Deployment, endpoint)
                     .delete_children(Kind::Serving, endpoint)
+                    .delete_children(Kind::Report, endpoint)
                     .forget_endpoint_keys(endpoint)
                     .and(tracker.end(&Ok(())));
                 // Operations that waited for a turn have nothing left to work on.

@@ -281,7 +281,7 @@ impl Reconciler {
 
     /// Head of a deployment's log: status of its steps and its events (reference §5.4).
     pub fn instance_status(&self, endpoint: &str, deployment: &str) -> String {
-        lock(&self.reports).get(&slot(endpoint, Some(deployment))).cloned().unwrap_or_default().text()
+        self.report_of(&slot(endpoint, Some(deployment))).text()
     }
 
     /// Asks an operation to stop and does not wait for it; false when it is past that point.
@@ -358,7 +358,23 @@ impl Reconciler {
     }
 
     fn report(&self, slot: &Slot, edit: impl FnOnce(&mut Report)) {
-        edit(lock(&self.reports).entry(slot.clone()).or_default());
+        let mut report = self.report_of(slot);
+        edit(&mut report);
+        lock(&self.reports).insert(slot.clone(), report);
+    }
+
+    /// What is told of a deployment: in this process, else by the one before.
+    fn report_of(&self, slot: &Slot) -> Report {
+        if let Some(report) = lock(&self.reports).get(slot) {
+            return report.clone();
+        }
+        // Losing the tale of what happened is better than not doing what is to be done.
+        self.store.get_as(&Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str())).ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes down what is told of a deployment.
+    fn keep_report(&self, slot: &Slot) -> Change {
+        Change::new().put(Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str()), &self.report_of(slot), Expect::Any)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What happened to a deployment's containers, in the words and shape of Azure's logs (reference §5.4).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
 
 use crate::server::store::now_ms;
 
@@ -20,7 +23,7 @@ const STEPS: [(Step, &str); 4] = [
     (Step::ContainerStart, "UserContainerStart"),
 ];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum State {
     #[default]
     Waiting,
@@ -40,16 +43,18 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Event {
-    name: &'static str,
+    name: Cow<'static, str>,
     normal: bool,
     at_ms: i64,
     message: String,
 }
 
-/// Steps and events of the latest attempt to bring a deployment up.
-#[derive(Debug, Clone, Default)]
+/// Steps of the latest attempt to bring a deployment up, and the events up to now.
+/// Kept in the store from one operation to the next, so that a restart forgets nothing of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Report {
     states: [State; 4],
     events: Vec<Event>,
@@ -59,6 +64,11 @@ pub(super) struct Report {
 const KEEP: usize = 200;
 
 impl Report {
+    /// Another attempt begins; what happened before stays told.
+    pub fn begin(&mut self) {
+        self.states = Default::default();
+    }
+
     /// Moves a step on, with the event that says so.
     pub fn step(&mut self, step: Step, state: State, event: &'static str, message: impl Into<String>) {
         self.states[step as usize] = state;
@@ -66,10 +76,9 @@ impl Report {
     }
 
     pub fn event(&mut self, name: &'static str, normal: bool, message: impl Into<String>) {
-        if self.events.len() == KEEP {
-            self.events.remove(0);
-        }
-        self.events.push(Event { name, normal, at_ms: now_ms(), message: message.into() });
+        let beyond = (self.events.len() + 1).saturating_sub(KEEP);
+        self.events.drain(..beyond);
+        self.events.push(Event { name: name.into(), normal, at_ms: now_ms(), message: message.into() });
     }
 
     /// What was under way has failed.
@@ -129,5 +138,21 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("Name: Failed, Type: Warning"), "{text}");
+        let stored = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&stored).unwrap(), report);
+    }
+
+    #[test]
+    fn another_attempt_begins_with_the_steps_and_keeps_a_bounded_past() {
+        let mut report = Report::default();
+        for n in 0..KEEP + 5 {
+            report.event("Scaled", true, n.to_string());
+        }
+        report.step(Step::SystemSetup, State::Succeeded, "Scheduled", "again");
+        report.begin();
+        let text = report.text();
+        assert!(text.contains("SystemSetup: Waiting") && text.contains("Message: again"), "{text}");
+        assert_eq!(text.matches("Kind: Pod").count(), KEEP);
+        assert!(!text.contains("Message: 5\n") && text.contains("Message: 6\n"), "the oldest go first");
     }
 }

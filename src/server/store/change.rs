@@ -16,6 +16,8 @@ pub enum Kind {
     Deployment,
     /// The deployment as it serves: what comes back after a restart. Written by the reconciler only.
     Serving,
+    /// What happened to a deployment's containers, as its log tells it. Written by the reconciler only.
+    Report,
     Model,
     ModelVersion,
     Environment,
@@ -34,6 +36,7 @@ impl Kind {
             Self::Endpoint => "endpoint",
             Self::Deployment => "deployment",
             Self::Serving => "serving",
+            Self::Report => "report",
             Self::Model => "model",
             Self::ModelVersion => "model-version",
             Self::Environment => "environment",
@@ -50,7 +53,7 @@ impl Kind {
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Endpoint => "endpoint",
-            Self::Deployment | Self::Serving => "deployment",
+            Self::Deployment | Self::Serving | Self::Report => "deployment",
             Self::Model => "model",
             Self::ModelVersion => "model version",
             Self::Environment => "environment",

@@ -24,6 +24,12 @@ pub enum StoreError {
         dir.display()
     )]
     ReadOnly { dir: PathBuf, cause: String },
+    /// The database that is open is no longer the one in the folder: what is written would be lost.
+    #[error(
+        "the data folder \"{}\" was removed or replaced while the workspace runs: nothing was changed. What runs goes on; put the folder back in its place, or stop this workspace and start it again.",
+        dir.display()
+    )]
+    Gone { dir: PathBuf },
     #[error("{what}. {next}")]
     Corrupt { what: String, next: String },
     /// The folder was written by a newer version.
@@ -59,7 +65,7 @@ impl StoreError {
             Self::Conflict { expected: Expect::Absent, .. } => 409,
             Self::Conflict { found: None, .. } => 404,
             Self::Conflict { .. } => 412,
-            Self::StorageFull { .. } | Self::ReadOnly { .. } => 507,
+            Self::StorageFull { .. } | Self::ReadOnly { .. } | Self::Gone { .. } => 507,
             Self::Closed { .. } => 503,
             Self::Corrupt { .. } | Self::TooNew { .. } | Self::Io { .. } | Self::Invalid(_) => 500,
         }
@@ -73,6 +79,7 @@ impl StoreError {
             Self::Conflict { .. } => "PreconditionFailed",
             Self::StorageFull { .. } => "StorageFull",
             Self::ReadOnly { .. } => "StorageReadOnly",
+            Self::Gone { .. } => "StorageGone",
             Self::Closed { .. } => "ShuttingDown",
             Self::Corrupt { .. } | Self::TooNew { .. } => "StorageCorrupt",
             Self::Io { .. } | Self::Invalid(_) => "InternalServerError",

@@ -7,15 +7,17 @@ mod change;
 mod error;
 pub mod files;
 mod minutes;
+mod place;
 mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -25,10 +27,14 @@ pub use error::StoreError;
 pub use minutes::MinuteRow;
 
 use crate::resources::{EndpointKeys, JournalEntry, Operation};
+use place::Place;
 use writer::{Job, Work};
 
 /// Answer of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long a query waits for a connection where no further one can be opened.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Name of the secret that signs scoring tokens.
 pub const TOKEN_SIGNING_SECRET: &str = "token-signing";
@@ -40,18 +46,27 @@ pub struct Store {
 }
 
 struct Shared {
-    dir: PathBuf,
+    place: Place,
     /// `None` once closed.
     jobs: Mutex<Option<crossbeam_channel::Sender<Job>>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
+    /// A lent reader has come back.
+    returned: Condvar,
     journal_seq: Arc<AtomicU64>,
     changed: Arc<watch::Sender<u64>>,
 }
 
+/// Connections that only read.
+struct Readers {
+    free: Vec<Connection>,
+    /// How many are at work.
+    lent: usize,
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Store({})", self.shared.dir.display())
+        write!(f, "Store({})", self.dir().display())
     }
 }
 
@@ -63,6 +78,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self> {
         files::prepare(dir)?;
         let connection = schema::open_writer(dir)?;
+        let place = Place::of(dir);
         // The database file may be new: its name must be as durable as what is acknowledged from here on.
         files::sync_dir(dir)?;
         let reader = schema::open_reader(dir)?;
@@ -71,17 +87,18 @@ impl Store {
         let changed = Arc::new(watch::Sender::new(0));
         let (jobs, receiver) = crossbeam_channel::unbounded();
         let (seq_of_writer, changed_of_writer) = (Arc::clone(&journal_seq), Arc::clone(&changed));
-        let writer = writer::start(connection, dir.to_owned(), receiver, move |seq| {
+        let writer = writer::start(connection, place.clone(), receiver, move |seq| {
             seq_of_writer.store(seq, Ordering::Release);
             changed_of_writer.send_modify(|state| *state += 1);
         })
         .map_err(|e| StoreError::from_io(&e, dir, "opened"))?;
         Ok(Self {
             shared: Arc::new(Shared {
-                dir: dir.to_owned(),
+                place,
                 jobs: Mutex::new(Some(jobs)),
                 writer: Mutex::new(Some(writer)),
-                readers: Mutex::new(vec![reader]),
+                readers: Mutex::new(Readers { free: vec![reader], lent: 0 }),
+                returned: Condvar::new(),
                 journal_seq,
                 changed,
             }),
@@ -90,7 +107,7 @@ impl Store {
 
     /// The data folder.
     pub fn dir(&self) -> &Path {
-        &self.shared.dir
+        self.shared.place.dir()
     }
 
     /// Makes a change durable. Blocks until it is on disk: call it from a thread, or use [`Store::submit`].
@@ -278,19 +295,49 @@ impl Store {
     }
 
     fn closed(&self) -> StoreError {
-        StoreError::Closed { dir: self.shared.dir.clone() }
+        StoreError::Closed { dir: self.dir().to_owned() }
     }
 
     /// Lends a connection to a query; connections are made as needed and kept.
     fn read<T>(&self, query: impl FnOnce(&Connection) -> std::result::Result<T, rusqlite::Error>) -> Result<T> {
-        let free = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match free {
-            Some(connection) => connection,
-            None => schema::open_reader(&self.shared.dir)?,
-        };
-        let result = query(&connection).map_err(|e| StoreError::from_sqlite(&e, &self.shared.dir));
-        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        let connection = self.borrow_reader()?;
+        let result = query(&connection).map_err(|e| StoreError::from_sqlite(&e, self.dir()));
+        let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.lent -= 1;
+        readers.free.push(connection);
+        self.shared.returned.notify_one();
         result
+    }
+
+    /// A free connection, else a new one, else, where none can be opened (too many files, the folder is gone), the
+    /// first that comes back.
+    fn borrow_reader(&self) -> Result<Connection> {
+        let mut readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.free.is_empty() {
+            drop(readers);
+            let place = &self.shared.place;
+            let opened = if place.is_gone() { Err(place.gone()) } else { schema::open_reader(place.dir()) };
+            readers = self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            match opened {
+                Ok(connection) => readers.free.push(connection),
+                Err(error) => {
+                    let idle = |readers: &mut Readers| readers.free.is_empty() && readers.lent > 0;
+                    readers = self
+                        .shared
+                        .returned
+                        .wait_timeout_while(readers, PATIENCE, idle)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                    if readers.free.is_empty() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        // One was there, was opened or has come back, and nobody else held the lock since.
+        let connection = readers.free.pop().ok_or_else(|| self.closed())?;
+        readers.lent += 1;
+        Ok(connection)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one thread that writes: changes that wait together share one flush to disk.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crossbeam_channel::Receiver;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -9,6 +9,7 @@ use super::change::{Change, Committed, Expect, Key, fold};
 use super::error::StoreError;
 use super::minutes::{self, MinuteRow};
 use super::now_ms;
+use super::place::Place;
 use crate::resources::{JournalEntry, Operation};
 
 /// At most so many changes share a transaction, so that the first of them does not wait for long.
@@ -31,13 +32,20 @@ pub(super) struct Job {
 
 /// Runs until every sender is gone; then folds the write-ahead log into the database.
 /// `changed` hears the highest journal number after each group with at least one accepted change.
-pub(super) fn run(mut connection: Connection, dir: &Path, jobs: &Receiver<Job>, changed: impl Fn(u64)) {
+pub(super) fn run(mut connection: Connection, place: &Place, jobs: &Receiver<Job>, changed: impl Fn(u64)) {
+    let dir = place.dir();
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         while group.len() < GROUP
             && let Ok(next) = jobs.try_recv()
         {
             group.push(next);
+        }
+        if place.is_gone() {
+            for job in group {
+                (job.answer)(Err(place.gone()));
+            }
+            continue;
         }
         write_group(&mut connection, dir, group, &changed);
     }
@@ -254,9 +262,9 @@ pub(super) fn unsigned(value: i64) -> u64 {
 /// Opens the database's folder for the writer's thread and starts it.
 pub(super) fn start(
     connection: Connection,
-    dir: PathBuf,
+    place: Place,
     jobs: Receiver<Job>,
     changed: impl Fn(u64) + Send + 'static,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
-    std::thread::Builder::new().name("store-writer".into()).spawn(move || run(connection, &dir, &jobs, changed))
+    std::thread::Builder::new().name("store-writer".into()).spawn(move || run(connection, &place, &jobs, changed))
 }

@@ -63,13 +63,28 @@ async fn operations_and_what_they_made_survive_a_restart() {
     let keys = house.post("/onlineEndpoints/food/listKeys", json!({})).await.body;
     // Stopped while at work: the operation goes on where it was.
     let update = house.put("/onlineEndpoints/food/deployments/green", deployment(&model)).await.is(201);
+    let broken = house.dir.join("broken.onnx");
+    std::fs::write(&broken, b"this is no model").unwrap();
+    let broken = house.model("broken", "1", &broken).await;
+    let failed = house.put("/onlineEndpoints/food/deployments/red", deployment(&broken)).await.is(201);
+    let why = house.finish(&failed).await["error"]["message"].as_str().unwrap().to_owned();
+    let events = async |house: &House, name: &str| {
+        let path = format!("/onlineEndpoints/food/deployments/{name}/getLogs");
+        let text = house.post(&path, json!({})).await.is(200).body["content"].as_str().unwrap().to_owned();
+        text.split("Container logs:").next().unwrap().to_owned()
+    };
+    let (red, blue) = (events(&house, "red").await, events(&house, "blue").await);
+    assert!(red.contains(&why) && red.contains("Failed"), "{red}");
     let token = house.token.clone();
     let house = house.reopen().await;
+    assert_eq!(events(&house, "red").await, red, "what happened before is still told");
+    let past = blue.split("Container events:").nth(1).unwrap().trim();
+    assert!(events(&house, "blue").await.contains(past), "{past}");
     assert_eq!(house.finish(&update).await["status"], "Succeeded");
     assert_eq!(house.get("/onlineEndpoints/food").await.is(200).body["properties"]["traffic"], json!({"blue": 100}));
     assert_eq!(house.post("/onlineEndpoints/food/listKeys", json!({})).await.body, keys);
     let list = house.get("/onlineEndpoints/food/deployments").await.body;
-    assert_eq!(list["value"].as_array().unwrap().len(), 2);
+    assert_eq!(list["value"].as_array().unwrap().len(), 3);
     // Tokens go on opening the door at the same address.
     let request = house.client.get(house.ws("/onlineEndpoints")).bearer_auth(token);
     house.send(request).await.is(200);

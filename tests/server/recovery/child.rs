@@ -98,6 +98,10 @@ fn role() {
         "full-disk" => fill_the_disk(dir),
         "read-only" => open_read_only(dir),
         "owner" => own(dir),
+        "owner without rights" => {
+            give_up_rights();
+            own(dir);
+        }
         other => panic!("no role {other}"),
     }
     // Not back into the test harness: its summary is of no interest.
@@ -169,14 +173,22 @@ fn limit_file_size(bytes: Option<u64>) {
     }
 }
 
-fn open_read_only(dir: &Path) {
-    // SAFETY: plain system calls on this process; 65534 is "nobody" everywhere.
+/// Nobody, everywhere.
+pub const NOBODY: u32 = 65534;
+
+/// Root ignores permissions: this process is to feel them.
+fn give_up_rights() {
+    // SAFETY: plain system calls on this process.
     unsafe {
         if libc::geteuid() == 0 {
-            assert_eq!(libc::setgid(65534), 0);
-            assert_eq!(libc::setuid(65534), 0);
+            assert_eq!(libc::setgid(NOBODY), 0);
+            assert_eq!(libc::setuid(NOBODY), 0);
         }
     }
+}
+
+fn open_read_only(dir: &Path) {
+    give_up_rights();
     let refused = Store::open(dir).unwrap_err();
     say(&format!("{} {refused}", refused.code()));
 }

@@ -311,6 +311,17 @@ mod tests {
         }
 
         #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+            let _ = parse_blocks(&bytes);
+        }
+
+        #[test]
+        fn ids_are_read_back(ids in prop::collection::vec("[A-Za-z0-9+/]{1,20}={0,2}", 0..8)) {
+            let blocks: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
+            prop_assert_eq!(parse_blocks(format!("<BlockList>{blocks}</BlockList>").as_bytes()).unwrap(), ids);
+        }
+
+        #[test]
         fn no_prefix_or_marker_panics(prefix in ".{0,20}", delimiter in ".{0,2}", marker in ".{0,12}") {
             let (_dir, assets) = store(&["é/ü", "a/b"]);
             let query = Query { prefix, delimiter, marker, ..Query::default() };
