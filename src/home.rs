@@ -198,7 +198,7 @@ pub struct Home {
     pub workspace: Workspace,
     pub own: Option<Own>,
     /// While somebody else's is used.
-    visit: Option<Visit>,
+    pub visit: Option<Visit>,
 }
 
 impl Home {

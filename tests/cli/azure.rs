@@ -4,12 +4,7 @@ use mlconsole::client::{ErrorKind, NewModel, ScoreCall};
 use mlconsole::resources::{Endpoint, TrafficMap, Weight};
 use serde_json::json;
 
-use crate::recorded::{Recorded, say};
-
-fn endpoint_json(state: &str) -> serde_json::Value {
-    json!({"id": "/x/onlineEndpoints/e1", "name": "e1", "properties":
-        {"authMode": "Key", "provisioningState": state, "traffic": {"blue": 100}, "properties": {}}})
-}
+use crate::recorded::{Recorded, endpoint as recorded_endpoint, say};
 
 fn endpoint() -> Endpoint {
     Endpoint { name: "e1".into(), ..Endpoint::default() }
@@ -23,7 +18,7 @@ async fn an_operation_is_followed_by_its_own_address_through_words_nobody_knows(
     azure
         .on(
             "PUT {ws}/onlineEndpoints/e1",
-            [say(201, endpoint_json("Creating"))
+            [say(201, recorded_endpoint("Creating"))
                 .with("Azure-AsyncOperation", operation)
                 .with("Location", "https://elsewhere.example/never/asked")
                 .with("retry-after-ms", "1")],
@@ -58,7 +53,9 @@ async fn a_failed_operation_tells_the_services_own_cause() {
     azure
         .on(
             "PUT {ws}/onlineEndpoints/e1",
-            [say(201, endpoint_json("Creating")).with("Azure-AsyncOperation", operation).with("retry-after-ms", "1")],
+            [say(201, recorded_endpoint("Creating"))
+                .with("Azure-AsyncOperation", operation)
+                .with("retry-after-ms", "1")],
         )
         .on(
             "GET /op/1",
@@ -88,9 +85,9 @@ async fn a_delete_that_names_only_a_location_is_done_when_that_stops_saying_202(
 #[tokio::test]
 async fn without_any_header_the_resource_itself_tells() {
     let azure = Recorded::start().await;
-    azure.on("PUT {ws}/onlineEndpoints/e1", [say(201, endpoint_json("Creating")).with("retry-after-ms", "1")]).on(
+    azure.on("PUT {ws}/onlineEndpoints/e1", [say(201, recorded_endpoint("Creating")).with("retry-after-ms", "1")]).on(
         "GET {ws}/onlineEndpoints/e1",
-        [say(200, endpoint_json("Updating")).with("retry-after-ms", "1"), say(200, endpoint_json("Failed"))],
+        [say(200, recorded_endpoint("Updating")).with("retry-after-ms", "1"), say(200, recorded_endpoint("Failed"))],
     );
     let error = azure.workspace().put_endpoint(&endpoint(), None).await.unwrap().wait(|_| {}).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed);
@@ -99,7 +96,7 @@ async fn without_any_header_the_resource_itself_tells() {
 #[tokio::test]
 async fn a_synchronous_answer_needs_no_poll() {
     let azure = Recorded::start().await;
-    azure.on("PUT {ws}/onlineEndpoints/e1", [say(200, endpoint_json("Succeeded"))]);
+    azure.on("PUT {ws}/onlineEndpoints/e1", [say(200, recorded_endpoint("Succeeded"))]);
     let pending = azure.workspace().put_endpoint(&endpoint(), None).await.unwrap();
     assert!(pending.is_done());
     assert_eq!(pending.body()["name"], "e1");
@@ -114,7 +111,7 @@ async fn passing_trouble_is_waited_out_but_nothing_is_done_twice() {
             [
                 say(503, "").with("retry-after-ms", "1"),
                 say(429, "").with("retry-after-ms", "1"),
-                say(200, endpoint_json("Succeeded")),
+                say(200, recorded_endpoint("Succeeded")),
             ],
         )
         .on("POST {ws}/onlineEndpoints/e1/listKeys", [say(500, r#"{"error":{"code":"Oops","message":"broken"}}"#)]);
@@ -128,7 +125,7 @@ async fn passing_trouble_is_waited_out_but_nothing_is_done_twice() {
 #[tokio::test]
 async fn a_refused_token_is_renewed_once() {
     let azure = Recorded::start().await;
-    azure.on("GET {ws}/onlineEndpoints/e1", [say(401, ""), say(200, endpoint_json("Succeeded"))]);
+    azure.on("GET {ws}/onlineEndpoints/e1", [say(401, ""), say(200, recorded_endpoint("Succeeded"))]);
     let workspace = azure.workspace();
     workspace.endpoint("e1").await.unwrap();
     let tokens: Vec<_> = azure.seen().iter().map(|seen| seen.headers["authorization"].clone()).collect();
@@ -141,10 +138,10 @@ async fn a_refused_token_is_renewed_once() {
 #[tokio::test]
 async fn lists_come_page_by_page_and_never_from_elsewhere() {
     let azure = Recorded::start().await;
-    let page = |link: String| json!({"value": [endpoint_json("Succeeded")], "nextLink": link});
+    let page = |link: String| json!({"value": [recorded_endpoint("Succeeded")], "nextLink": link});
     azure
         .on("GET {ws}/onlineEndpoints", [say(200, page(format!("{}/more?$skip=1", azure.base)))])
-        .on("GET /more?$skip=1", [say(200, json!({"value": [endpoint_json("Succeeded")], "nextLink": null}))]);
+        .on("GET /more?$skip=1", [say(200, json!({"value": [recorded_endpoint("Succeeded")], "nextLink": null}))]);
     assert_eq!(azure.workspace().endpoints().await.unwrap().len(), 2);
 
     azure.on("GET {ws}/onlineEndpoints", [say(200, page("https://evil.example/more".into()))]);
@@ -155,14 +152,14 @@ async fn lists_come_page_by_page_and_never_from_elsewhere() {
 #[tokio::test]
 async fn traffic_replaces_the_map_and_leaves_the_rest() {
     let azure = Recorded::start().await;
-    let mut before = endpoint_json("Succeeded");
+    let mut before = recorded_endpoint("Succeeded");
     before["tags"] = json!({"team": "x"});
     before["properties"]["scoringUri"] = json!("https://h/score");
     before["systemData"] =
         json!({"createdAt": "2026-01-01T00:00:00Z", "createdBy": "me", "lastModifiedAt": "2026-01-01T00:00:00Z"});
     azure
         .on("GET {ws}/onlineEndpoints/e1", [say(200, before)])
-        .on("PUT {ws}/onlineEndpoints/e1", [say(200, endpoint_json("Succeeded"))]);
+        .on("PUT {ws}/onlineEndpoints/e1", [say(200, recorded_endpoint("Succeeded"))]);
     let traffic = TrafficMap::from([("blue".into(), Weight::ZERO), ("green".into(), Weight::FULL)]);
     azure.workspace().set_traffic("e1", &traffic, None).await.unwrap().wait(|_| {}).await.unwrap();
     let put = azure.seen().into_iter().find(|seen| seen.line.starts_with("PUT")).unwrap();
@@ -178,28 +175,8 @@ async fn traffic_replaces_the_map_and_leaves_the_rest() {
 #[tokio::test]
 async fn a_model_goes_to_the_blob_store_once() {
     let azure = Recorded::start().await;
-    let account = format!("{}/blob/local", azure.base.trim_start_matches("https://"));
     azure
-        .on(
-            "GET /metadata/endpoints?api-version=2019-05-01",
-            [say(
-                200,
-                json!([{"name": "X", "portal": "https://p.a.b",
-            "resourceManager": azure.base, "suffixes": {"storage": "core.local"}}]),
-            )],
-        )
-        .on(
-            "GET {ws}/datastores/workspaceblobstore",
-            [say(
-                200,
-                json!({"properties": {"accountName": account,
-            "containerName": "c1", "protocol": "https"}}),
-            )],
-        )
-        .on(
-            "POST {ws}/datastores/workspaceblobstore/listSecrets",
-            [say(200, json!({"secretsType": "Sas", "sasToken": "sv=1&sig=s"}))],
-        )
+        .with_store(json!({"secretsType": "Sas", "sasToken": "sv=1&sig=s"}))
         .on(
             "GET {ws}/models/m",
             [say(200, json!({"name": "m", "properties": {"latestVersion": "2", "nextVersion": "3"}}))],
@@ -265,7 +242,7 @@ async fn a_model_goes_to_the_blob_store_once() {
 #[tokio::test]
 async fn scoring_goes_where_the_endpoint_says_with_a_key_that_is_kept_until_it_is_refused() {
     let azure = Recorded::start().await;
-    let mut endpoint = endpoint_json("Succeeded");
+    let mut endpoint = recorded_endpoint("Succeeded");
     endpoint["properties"]["scoringUri"] = json!(format!("{}/somewhere/else/score", azure.base));
     azure
         .on("GET {ws}/onlineEndpoints/e1", [say(200, endpoint)])

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use mlconsole::client::Workspace;
 use mlconsole::resources::Connection;
+use serde_json::json;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -32,6 +33,12 @@ pub struct Say {
 
 pub fn say(status: u16, body: impl ToString) -> Say {
     Say { status, headers: Vec::new(), body: body.to_string() }
+}
+
+/// The endpoint `e1` in a provisioning state, as Azure answers it.
+pub fn endpoint(state: &str) -> serde_json::Value {
+    json!({"id": "/x/onlineEndpoints/e1", "name": "e1", "properties": {"authMode": "Key", "provisioningState": state,
+        "traffic": {"blue": 100}, "properties": {}, "scoringUri": "https://e1.westeurope.inference.ml.azure.com/score"}})
 }
 
 impl Say {
@@ -95,6 +102,17 @@ impl Recorded {
         self
     }
 
+    /// A blob store that hands out `secrets`, found the way clients find one.
+    pub fn with_store(&self, secrets: serde_json::Value) -> &Self {
+        let account = format!("{}/blob/local", self.base.trim_start_matches("https://"));
+        let cloud = json!([{"name": "X", "portal": "https://p.a.b", "resourceManager": self.base,
+            "suffixes": {"storage": "core.local"}}]);
+        let store = json!({"properties": {"accountName": account, "containerName": "c1", "protocol": "https"}});
+        self.on("GET /metadata/endpoints?api-version=2019-05-01", [say(200, cloud)])
+            .on("GET {ws}/datastores/workspaceblobstore", [say(200, store)])
+            .on("POST {ws}/datastores/workspaceblobstore/listSecrets", [say(200, secrets)])
+    }
+
     /// A client as for Azure: no process of ours behind it.
     pub fn workspace(&self) -> Workspace {
         let connection = Connection {
@@ -139,7 +157,7 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     let mut state = state.lock().unwrap();
     if path == "/msi/token" {
         state.tokens += 1;
-        let token = serde_json::json!({"access_token": format!("token-{}", state.tokens), "expires_on": "4102444800"});
+        let token = json!({"access_token": format!("token-{}", state.tokens), "expires_on": "4102444800"});
         return Ok(Response::new(Full::new(token.to_string().into())));
     }
     let line = format!("{} {path}", parts.method);

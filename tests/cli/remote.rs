@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::recorded::{Recorded, say};
+use crate::recorded::{Recorded, endpoint, say};
 use crate::support::{Home, Said, sample, signal};
 
 /// The binary in a home whose only remote context is `azure`.
@@ -27,11 +27,6 @@ fn command(home: &Home, azure: &Recorded, arguments: &[&str]) -> Command {
 
 fn run(home: &Home, azure: &Recorded, arguments: &[&str]) -> Said {
     command(home, azure, arguments).output().unwrap().into()
-}
-
-fn endpoint(state: &str) -> serde_json::Value {
-    json!({"id": "/x/onlineEndpoints/e1", "name": "e1", "properties": {"authMode": "Key", "provisioningState": state,
-        "traffic": {"blue": 100}, "properties": {}, "scoringUri": "https://e1.westeurope.inference.ml.azure.com/score"}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,32 +75,10 @@ async fn ctrl_c_says_that_an_operation_goes_on_where_it_cannot_be_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn models_go_to_stores_that_are_opened_by_a_key() {
     let (home, azure) = (Home::new(), Recorded::start().await);
-    let account = format!("{}/blob/local", azure.base.trim_start_matches("https://"));
-    azure
-        .on(
-            "GET /metadata/endpoints?api-version=2019-05-01",
-            [say(
-                200,
-                json!([{"name": "X", "portal": "https://p.a.b",
-            "resourceManager": azure.base, "suffixes": {"storage": "core.local"}}]),
-            )],
-        )
-        .on(
-            "GET {ws}/datastores/workspaceblobstore",
-            [say(
-                200,
-                json!({"properties": {"accountName": account,
-            "containerName": "c1"}}),
-            )],
-        )
-        .on(
-            "POST {ws}/datastores/workspaceblobstore/listSecrets",
-            [say(200, json!({"secretsType": "AccountKey", "key": "c2VjcmV0"}))],
-        )
-        .on(
-            "PUT {ws}/models/m/versions/7",
-            [say(201, json!({"id": "{ws}/models/m/versions/7", "name": "7", "properties": {}}))],
-        );
+    azure.with_store(json!({"secretsType": "AccountKey", "key": "c2VjcmV0"})).on(
+        "PUT {ws}/models/m/versions/7",
+        [say(201, json!({"id": "{ws}/models/m/versions/7", "name": "7", "properties": {}}))],
+    );
     std::fs::write(home.path("m.onnx"), "abc").unwrap();
     let path = home.path("m.onnx");
     let register = ["model", "register", "--name", "m", "--version", "7", "--path", path.to_str().unwrap()];

@@ -163,7 +163,8 @@ pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> 
             let mut reports = Vec::with_capacity(all.len());
             for found in &all {
                 // One that cannot be read says so itself: the others are worth knowing all the same.
-                reports.push(report(path, found, "triton", vec![]).or_else(|error| unreadable(&all, found, error))?);
+                reports
+                    .push(report(path, found, "triton", vec![]).or_else(|error| unreadable(path, &all, found, error))?);
             }
             let mut first = reports.remove(0);
             first.notes.insert(0, format!("A Triton repository with {}.", names.join(", ")));
@@ -174,7 +175,7 @@ pub fn inspect(path: &Path, model_type: &str) -> Result<ModelReport, LoadError> 
 }
 
 /// What is said of a model that cannot be read among others; alone, it is the error itself.
-fn unreadable(all: &[Found], found: &Found, error: LoadError) -> Result<ModelReport, LoadError> {
+fn unreadable(path: &Path, all: &[Found], found: &Found, error: LoadError) -> Result<ModelReport, LoadError> {
     if all.len() == 1 {
         return Err(error);
     }
@@ -182,7 +183,7 @@ fn unreadable(all: &[Found], found: &Found, error: LoadError) -> Result<ModelRep
         name: found.name.clone(),
         version: found.version.clone(),
         format: "triton".to_owned(),
-        file: found.file.to_string_lossy().into_owned(),
+        file: found.file.strip_prefix(path).unwrap_or(&found.file).to_string_lossy().into_owned(),
         notes: vec![error.message],
         ..ModelReport::default()
     })
