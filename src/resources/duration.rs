@@ -62,7 +62,9 @@ mod tests {
         for (text, ms) in [("PT90S", 90_000), ("PT1M30S", 90_000), ("PT1.5S", 1_500), ("PT0.5S", 500), ("PT0S", 0)] {
             assert_eq!(text.parse(), Ok(IsoDuration::from_millis(ms)), "{text}");
         }
-        assert!("PT-1S".parse::<IsoDuration>().unwrap_err().contains("negative"));
+        for negative in ["-PT1S", "PT-1S"] {
+            assert!(negative.parse::<IsoDuration>().is_err(), "{negative}");
+        }
         assert!("soon".parse::<IsoDuration>().unwrap_err().contains("PT1M30S"));
     }
 

@@ -45,7 +45,10 @@ pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
         let (path, error) = culprit::<T>(value).unwrap_or_else(|| (String::new(), whole.to_string()));
         if path.is_empty() {
             let why = reason(&error, Some(value));
-            return Fault::bad("InvalidRequestContent", format!("The request body {why}. Send it in another form."));
+            return Fault::bad(
+                "InvalidRequestContent",
+                format!("The request body {why}. Correct it and send the request again."),
+            );
         }
         let given = path.split('.').try_fold(value, |v, part| v.get(part));
         let why = reason(&error, given);

@@ -30,6 +30,10 @@ pub fn reason(error: &str, given: Option<&Value>) -> String {
         let words = words(expected);
         return format!("is {}, and that is not possible here: use {}", is(), one_of(words));
     }
+    // A list is read as the members of an object in their order, and has too few of them.
+    if error.starts_with("invalid length ") {
+        return format!("must be an object, but it is {}", is());
+    }
     if let Some(name) = error.strip_prefix("missing field ") {
         return format!("lacks \"{}\"", name.trim_matches('`'));
     }
@@ -65,13 +69,17 @@ fn expectation(expected: &str) -> String {
     }
 }
 
-/// The words between backticks, each spelling once: the same in another case or with underscores is an alias.
+/// The words between backticks, each once: the same in another case or with underscores is an alias. Azure writes
+/// them with capitals and small letters.
 fn words(expected: &str) -> Vec<&str> {
     let plain = |word: &str| word.to_ascii_lowercase().replace('_', "");
+    let azures = |word: &str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
     let mut all: Vec<&str> = Vec::new();
     for word in expected.split('`').skip(1).step_by(2) {
-        if !all.iter().any(|known| plain(known) == plain(word)) {
-            all.push(word);
+        match all.iter_mut().find(|known| plain(known) == plain(word)) {
+            Some(known) if azures(word) && !azures(known) => *known = word,
+            Some(_) => {}
+            None => all.push(word),
         }
     }
     all

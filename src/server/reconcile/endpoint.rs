@@ -49,7 +49,11 @@ impl Reconciler {
                 })
                 .await;
         }
-        self.router.remove(endpoint);
+        // In its turn: a change of keys or traffic that is being published must not bring the route back.
+        if let Err(error) = self.publish(endpoint).await {
+            tracing::error!(%error, endpoint, "the store cannot be read; the route is removed all the same");
+            self.router.remove(endpoint);
+        }
         tracker.next();
         // What is being done to its deployments has become pointless; what cannot be stopped is waited for.
         let deployments = self.store.list(Kind::Deployment, Some(endpoint)).unwrap_or_default();

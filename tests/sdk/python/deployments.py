@@ -119,6 +119,11 @@ with step("scaling changes the number of instances"):
     same(ml_client.begin_create_or_update(found).result().instance_count, 3)
     same(sum(split(50).values()), 50)
 
+with step("the same deployment again is a success that changes nothing"):
+    found = ml_client.online_deployments.get("green", NAME)
+    again = ml_client.begin_create_or_update(found).result()
+    same((again.instance_count, again.provisioning_state), (3, "Succeeded"))
+
 with step("an update in place exchanges the model, under requests"):
     found = ml_client.online_deployments.get("blue", NAME)
     found.model = registered.id

@@ -11,8 +11,8 @@ use super::child::{Child, NOBODY};
 
 const ENDPOINT: &str = "restaurants";
 
-fn half() -> TrafficMap {
-    ["blue", "green"].into_iter().map(|name| (name.to_owned(), Weight::percent(50))).collect()
+fn split(blue: u16) -> TrafficMap {
+    [("blue", blue), ("green", 100 - blue)].map(|(name, part)| (name.to_owned(), Weight::percent(part))).into()
 }
 
 async fn scores(workspace: &Workspace) {
@@ -24,7 +24,7 @@ async fn scores(workspace: &Workspace) {
 }
 
 async fn refused_change(workspace: &Workspace) -> ClientError {
-    match workspace.set_traffic(ENDPOINT, &half(), None).await {
+    match workspace.set_traffic(ENDPOINT, &split(30), None).await {
         Err(error) => error,
         Ok(_) => panic!("what is acknowledged must be somewhere"),
     }
@@ -59,8 +59,8 @@ async fn a_removed_folder_refuses_changes_and_what_runs_goes_on() {
     // Put back, it is as if nothing had been.
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&aside, &data).unwrap();
-    workspace.set_traffic(ENDPOINT, &half(), None).await.unwrap().wait(|_| {}).await.unwrap();
-    assert_eq!(workspace.endpoint(ENDPOINT).await.unwrap().properties.traffic, half());
+    workspace.set_traffic(ENDPOINT, &split(50), None).await.unwrap().wait(|_| {}).await.unwrap();
+    assert_eq!(workspace.endpoint(ENDPOINT).await.unwrap().properties.traffic, split(50));
 
     std::fs::remove_dir_all(&data).unwrap();
     refused_change(&workspace).await;
@@ -91,7 +91,7 @@ async fn a_folder_made_read_only_takes_no_files_and_what_runs_goes_on() {
     let text = refused.to_string();
     assert!(text.contains("cannot be written") && text.contains(&data.display().to_string()), "{text}");
     // The database is open since the start: what it acknowledges is on disk.
-    let changed = match workspace.set_traffic(ENDPOINT, &half(), None).await {
+    let changed = match workspace.set_traffic(ENDPOINT, &split(50), None).await {
         Ok(pending) => pending.wait(|_| {}).await.is_ok(),
         Err(error) => {
             assert_eq!(error.status, Some(507), "{error}");
@@ -99,7 +99,7 @@ async fn a_folder_made_read_only_takes_no_files_and_what_runs_goes_on() {
         }
     };
     let now = workspace.endpoint(ENDPOINT).await.unwrap().properties.traffic;
-    assert_eq!(now == half(), changed);
+    assert_eq!(now == split(50), changed);
     scores(&workspace).await;
 
     each_folder(&data, &|folder| mode(folder, 0o755));
