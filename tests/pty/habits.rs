@@ -53,9 +53,11 @@ fn the_mouse_clicks_drags_turns_and_is_released() {
     click(&mut terminal, (column, row));
     terminal.wait("▸ restaurants");
     click(&mut terminal, (column, row));
-    let screen = terminal.wait("restaurant-recommender:2");
+    let screen = terminal.until("the endpoint, down to its keys", |screen| {
+        screen.contains("restaurant-recommender:2") && screen.contains("n new deployment")
+    });
     // a click on a key of the footer presses it
-    click(&mut terminal, place(&screen, "traffic"));
+    click(&mut terminal, place(&screen, "t traffic"));
     let screen = terminal.wait("If you apply");
     // green's slider is dragged from a tenth to the middle, and past it
     let (_, row) = place(&screen, "▲ green");
