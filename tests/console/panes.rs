@@ -2,17 +2,17 @@
 
 use bytes::Bytes;
 use mlconsole::console::app::call::{Answer, Call, Failure, Scored};
-use mlconsole::console::app::event::{Effect, Event};
+use mlconsole::console::app::event::{Effect, Event, Feed};
 use mlconsole::console::app::global::set_theme;
 use mlconsole::console::app::model::Model;
 use mlconsole::console::app::nav::Place;
 use mlconsole::console::look::theme::ThemeName;
 use mlconsole::console::screens;
 use mlconsole::resources::live::SampleRequest;
-use mlconsole::resources::{EndpointKeys, ModelVersion, Signature, TensorSpec};
+use mlconsole::resources::{Deployment, EndpointKeys, ModelVersion, Signature, Sku, TensorSpec};
 
 use crate::dump;
-use crate::fixture::{busy, press, write};
+use crate::fixture::{busy, feed, press, write};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const BODY: &str = r#"{"input_data":{"columns":["user","last_restaurant","hour"],"data":[[1042,17,19]]}}"#;
@@ -138,7 +138,25 @@ fn forms() {
         reply(&mut model, &effects[0], Err(failure));
         model.toasts.0.clear();
         check("form-deployment-failed", &model);
+        check("form-foreign", &foreign(width, height));
     }
+}
+
+/// A deployment's form, while somebody else scales.
+fn foreign(width: u16, height: u16) -> Model {
+    let mut model = busy(width, height);
+    let place = Place::DeploymentForm { endpoint: "restaurants".into(), name: Some("blue".into()), model: None };
+    model.open(place);
+    for _ in 0..3 {
+        press(&mut model, "down");
+    }
+    write(&mut model, "the first");
+    let view = &model.data.endpoints["restaurants"];
+    let mut deployments: Vec<Deployment> = view.deployments.values().filter_map(|one| one.resource.clone()).collect();
+    deployments[0].etag = Some("9".into());
+    deployments[0].sku = Some(Sku { name: "Default".into(), tier: None, capacity: 3 });
+    feed(&mut model, Feed::Deployments { endpoint: "restaurants".into(), deployments });
+    model
 }
 
 #[test]

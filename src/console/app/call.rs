@@ -141,6 +141,11 @@ impl Call {
         }
     }
 
+    /// Whether it puts what a form edited in the place of what was there.
+    pub fn is_edit(&self) -> bool {
+        matches!(self, Self::PutEndpoint { if_match: Some(_), .. } | Self::PutDeployment { if_match: Some(_), .. })
+    }
+
     /// Whether it belongs to the background: no task line, no toast when it ends well.
     pub fn is_quiet(&self) -> bool {
         matches!(

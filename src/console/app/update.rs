@@ -179,6 +179,8 @@ fn replied(model: &mut Model, id: u64, call: &Call, outcome: Result<Answer, Fail
     match &outcome {
         Err(failure) if failure.code == "Aborted" && call.is_quiet() => {}
         Err(failure) if failure.code == "Aborted" => model.toasts.good(now, format!("given up: {title}")),
+        // the form tells itself what was changed meanwhile, or asks again
+        Err(failure) if failure.changed && call.is_edit() => {}
         Err(failure) if !call.is_quiet() => model.toasts.bad(now, failure.message.clone()),
         Ok(Answer::Made { text, .. }) => model.toasts.good(now, text.clone()),
         Ok(_) if !call.is_quiet() && !title.is_empty() => model.toasts.good(now, format!("done: {title}")),

@@ -27,7 +27,7 @@ use crate::resources::{Deployment, Endpoint, LogLine};
 
 pub use deployment::Known;
 pub use field::{Field, Kind};
-pub use foreign::Foreign;
+pub use foreign::{Foreign, nothing_foreign};
 
 /// What the form is about, as the fields describe it.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,10 @@ pub struct State {
     deployment: Option<Deployment>,
     /// What somebody else did to it meanwhile.
     pub foreign: Option<Foreign>,
+    /// Overtaken on the way: submitted again once it is known that the change does not concern the form.
+    again: bool,
+    /// How often that happened to this submission.
+    overtaken: u8,
     /// The endpoint is one of Kubernetes.
     kubernetes: bool,
     pub built: Option<Built>,
@@ -70,6 +74,8 @@ pub struct State {
     pub failure: Option<String>,
     /// The name it was submitted under: it may exist since then, in a failed state.
     asked: Option<String>,
+    /// The version it was made from then.
+    asked_at: Option<String>,
     /// The last lines of the log of what failed.
     pub log: Vec<LogLine>,
     log_task: Option<u64>,
@@ -158,12 +164,6 @@ pub fn cannot_submit(model: &Model) -> Option<String> {
     }
 }
 
-/// Taking up needs a change by somebody else.
-pub fn nothing_foreign(model: &Model) -> Option<String> {
-    let changed = matches!(model.form.foreign, Some(Foreign::Changed { .. }));
-    (!changed).then(|| "nobody else changed it".into())
-}
-
 /// Whether the work is under way.
 pub fn is_busy(model: &Model) -> bool {
     let task = model.form.task;
@@ -240,7 +240,10 @@ impl Screen for Form {
             Action::FormFirst => model.form.step(isize::MIN / 2),
             Action::FormLast => model.form.step(isize::MAX / 2),
             Action::FormEnter => return Self::enter(model),
-            Action::FormSubmit => return change::submit(model),
+            Action::FormSubmit => {
+                model.form.overtaken = 0;
+                return change::submit(model);
+            }
             Action::FormLeave => return Self::leave(model),
             Action::FormDiscard => return Self::discard(model),
             Action::FormTakeUp => foreign::take_up(model),
@@ -319,8 +322,7 @@ impl Screen for Form {
     }
 
     fn refreshed(&self, model: &mut Model) -> Vec<Effect> {
-        change::refreshed(model);
-        Vec::new()
+        change::refreshed(model)
     }
 
     fn answered(&self, model: &mut Model, task: u64, call: &Call, outcome: &Result<Answer, Failure>) -> Vec<Effect> {

@@ -11,6 +11,7 @@ use crate::console::app::event::{Effect, Hit, Mouse};
 use crate::console::app::list::List;
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
+use crate::console::data::Disk;
 use crate::console::look::Ui;
 use crate::console::overlays::palette;
 use crate::resources::live::WorkspaceInfo;
@@ -101,6 +102,7 @@ impl Screen for WorkspaceScreen {
         if matches!(call, Call::Info) {
             match outcome {
                 Ok(Answer::Info(info)) => {
+                    model.data.disk = Disk::of(info);
                     model.workspace.info = Some(info.clone());
                     model.workspace.failure = None;
                 }

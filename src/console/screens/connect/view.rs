@@ -144,13 +144,19 @@ fn credential_words(model: &Model, mode: AuthMode) -> Vec<(String, Style)> {
     } else {
         words.push((format!("a caller gets one with: {}", recipes::credential(model)), theme.dim));
     }
-    if let (true, Some(token)) = (shown, &state.token) {
-        let left = token.expiry_time_utc.saturating_mul(1_000) - model.now;
-        let text = match left {
-            ..=0 => "it has expired: v twice fetches another".to_string(),
-            left => format!("it expires in {}", numbers::span_ms(left)),
+    let taken = model.data.tokens.get(&state.endpoint).filter(|_| mode == AuthMode::AMLToken);
+    if let Some(ends) = taken {
+        let left = ends - model.now;
+        let at = model.clock(*ends, false);
+        let text = match (left, shown) {
+            (..=0, true) => "it has expired: v twice fetches another".to_string(),
+            (..=0, false) => {
+                format!("the one last taken here expired at {at}: who still uses it gets 401; take another")
+            }
+            (left, true) => format!("it expires in {}, at {at}", numbers::span_ms(left)),
+            (left, false) => format!("the one last taken here expires in {}, at {at}", numbers::span_ms(left)),
         };
-        words.push((text, if left < 300_000 { theme.warn } else { theme.text }));
+        words.push((text, if left < 300_000 { theme.warn } else { theme.dim }));
     }
     words
 }

@@ -8,6 +8,8 @@ use crate::console::app::nav::Place;
 use crate::console::app::options::Reach;
 use crate::resources::{ArmError, StringMap, rules, yaml};
 
+/// So often a submission that was overtaken by what does not concern it is made again by itself.
+const MOST_OVERTAKEN: u8 = 5;
 /// Lines of the log shown when something failed.
 const LOG_LINES: u32 = 12;
 
@@ -79,7 +81,7 @@ pub fn own(properties: &mut StringMap) {
 }
 
 /// The resource that is edited came, or is still on its way.
-pub fn refreshed(model: &mut Model) {
+pub fn refreshed(model: &mut Model) -> Vec<Effect> {
     let missing = match &model.form.place {
         Some(Place::EndpointForm { name: Some(_) }) => model.form.endpoint.is_none(),
         Some(Place::DeploymentForm { name: Some(_), .. }) => model.form.deployment.is_none(),
@@ -91,6 +93,23 @@ pub fn refreshed(model: &mut Model) {
         fill(model, &place);
     }
     foreign::observe(model);
+    let state = &mut model.screens.form;
+    if state.again && state.foreign.is_some() {
+        state.again = false;
+    }
+    // it was read again, and what changed does not concern the form
+    let ready = state.again && state.asked_at != version(state);
+    if ready {
+        model.form.again = false;
+        return submit(model);
+    }
+    Vec::new()
+}
+
+/// The version the form is made from.
+fn version(state: &State) -> Option<String> {
+    let endpoint = state.endpoint.as_ref().and_then(|resource| resource.etag.clone());
+    endpoint.or_else(|| state.deployment.as_ref().and_then(|resource| resource.etag.clone()))
 }
 
 /// A value changed.
@@ -242,6 +261,8 @@ pub fn submit(model: &mut Model) -> Vec<Effect> {
     state.failure = None;
     state.log.clear();
     state.asked = Some(state.value("name").to_owned());
+    state.asked_at = version(state);
+    state.again = false;
     let effect = model.call(title, call);
     if let Effect::Call { task, .. } = &effect {
         model.form.task = Some(*task);
@@ -275,9 +296,14 @@ pub fn ended(model: &mut Model, outcome: &Result<Answer, Failure>) -> Vec<Effect
             model.jump(Place::Endpoint(to))
         }
         Err(failure) => {
+            if failure.changed && model.form.overtaken < MOST_OVERTAKEN {
+                // what it is now is asked for already: it is shown, or does not matter here
+                model.form.overtaken += 1;
+                model.form.again = true;
+                return Vec::new();
+            }
             model.form.failure = Some(failure.message.clone());
             if failure.changed {
-                // what it is now is asked for already, and will be shown
                 return Vec::new();
             }
             let Some(Built::Deployment(endpoint, deployment)) = model.form.built.clone() else { return Vec::new() };

@@ -18,6 +18,12 @@ pub enum Foreign {
     Gone,
 }
 
+/// Taking up needs a change by somebody else.
+pub fn nothing_foreign(model: &Model) -> Option<String> {
+    let changed = matches!(model.form.foreign, Some(Foreign::Changed { .. }));
+    (!changed).then(|| "nobody else changed it".into())
+}
+
 /// What a form edits, as it is in the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resource {

@@ -176,3 +176,109 @@ fn it_is_drawn_at_any_size() {
         crate::console::screens::draw(&model, &mut buffer);
     }
 }
+
+fn feed(model: &mut Model, feed: Feed) {
+    let epoch = model.epoch;
+    update(model, Event::Feed(epoch, feed));
+}
+
+/// `restaurants` with a description, at a version.
+fn restaurants(description: &str, etag: &str) -> Feed {
+    let mut endpoint = Endpoint { name: "restaurants".into(), etag: Some(etag.into()), ..Endpoint::default() };
+    endpoint.properties.description = Some(description.into());
+    Feed::Endpoints(vec![endpoint])
+}
+
+#[test]
+fn an_edit_goes_out_against_the_version_it_was_made_from() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: Some("restaurants".into()) });
+    feed(&mut model, restaurants("food", "7"));
+    assert_eq!(model.form.value("description"), "food", "an untouched form follows");
+    write(&mut model, "!");
+    // a new version that changes nothing the form shows
+    feed(&mut model, restaurants("food", "8"));
+    assert_eq!(model.form.foreign, None);
+    let effects = submit(&mut model);
+    let [Call::PutEndpoint { endpoint, if_match }] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(endpoint.properties.description.as_deref(), Some("food!"));
+    assert_eq!(if_match.as_deref(), Some("8"));
+    // overtaken on the way: what was typed stays, and what it is now is asked for
+    let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
+    let failure =
+        Failure { code: "PreconditionFailed".into(), message: "it is at version 9 now".into(), changed: true };
+    let effects = update(&mut model, Event::Reply { epoch, task, call, outcome: Err(failure) });
+    assert_eq!(effects, [Effect::Poll]);
+    feed(&mut model, restaurants("lunch", "9"));
+    let Some(Foreign::Changed { words, .. }) = &model.form.foreign else { panic!("it is shown") };
+    assert_eq!(words, "description food → lunch");
+    assert_eq!(calls(&submit(&mut model)), [], "nothing is overwritten");
+    update(&mut model, Event::Key(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)));
+    let again = calls(&submit(&mut model));
+    let [Call::PutEndpoint { endpoint, if_match }] = &again[..] else { panic!("{again:?}") };
+    assert_eq!((endpoint.properties.description.as_deref(), if_match.as_deref()), (Some("food!"), Some("9")));
+}
+
+#[test]
+fn an_edit_overtaken_by_what_does_not_concern_it_goes_out_again_by_itself() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: Some("restaurants".into()) });
+    feed(&mut model, restaurants("food", "7"));
+    write(&mut model, "!");
+    let effects = submit(&mut model);
+    let Effect::Call { epoch, task, call } = effects[0].clone() else { panic!() };
+    let failure = Failure { code: "PreconditionFailed".into(), message: "at version 8".into(), changed: true };
+    update(&mut model, Event::Reply { epoch, task, call, outcome: Err(failure) });
+    // the list of before comes first: nothing is known yet
+    let same = update(&mut model, Event::Feed(epoch, restaurants("food", "7")));
+    assert_eq!(calls(&same), []);
+    let again = calls(&update(&mut model, Event::Feed(epoch, restaurants("food", "8"))));
+    let [Call::PutEndpoint { endpoint, if_match }] = &again[..] else { panic!("{again:?}") };
+    assert_eq!((endpoint.properties.description.as_deref(), if_match.as_deref()), (Some("food!"), Some("8")));
+}
+
+#[test]
+fn what_was_deleted_meanwhile_is_not_made_anew_by_mistake() {
+    let mut model = opened(Access::Open, Place::EndpointForm { name: Some("restaurants".into()) });
+    feed(&mut model, restaurants("food", "7"));
+    write(&mut model, "!");
+    feed(&mut model, Feed::Endpoints(Vec::new()));
+    assert_eq!(model.form.foreign, Some(Foreign::Gone));
+    assert_eq!(calls(&submit(&mut model)), []);
+}
+
+#[test]
+fn a_deployment_of_a_kubernetes_endpoint_has_what_only_these_have() {
+    let mut model = opened(Access::Open, Place::Dashboard);
+    let mut endpoint = Endpoint { name: "restaurants".into(), ..Endpoint::default() };
+    endpoint.properties.compute = Some("/ws/computes/cluster".into());
+    feed(&mut model, Feed::Endpoints(vec![endpoint]));
+    model.open(Place::DeploymentForm {
+        endpoint: "restaurants".into(),
+        name: None,
+        model: Some("recommender:2".into()),
+    });
+    let at = |model: &Model, id: &str| model.form.fields.iter().position(|field| field.id == id).unwrap();
+    let scale = at(&model, "k8s.scale");
+    model.form.go_to(scale);
+    press(&mut model, KeyCode::Right);
+    for (id, text) in [("k8s.least", "3"), ("k8s.most", "2")] {
+        let field = at(&model, id);
+        model.form.go_to(field);
+        write(&mut model, text);
+    }
+    let least = at(&model, "k8s.least");
+    assert!(
+        model.form.complaint(least).is_some_and(|why| why.contains("min_instances")),
+        "the rule speaks at its field"
+    );
+    press(&mut model, KeyCode::Backspace);
+    write(&mut model, "6");
+    assert!(model.form.complaint(least).is_none());
+    assert!(
+        model.form.yaml.contains("type: kubernetes") && model.form.yaml.contains("max_instances: 6"),
+        "{}",
+        model.form.yaml
+    );
+    let effects = submit(&mut model);
+    let [Call::PutDeployment { deployment, .. }] = &calls(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(deployment.properties.endpoint_compute_type, "Kubernetes");
+}

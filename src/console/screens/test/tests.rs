@@ -199,3 +199,30 @@ fn it_is_drawn_at_any_size_in_every_state() {
         }
     }
 }
+
+#[test]
+fn unrecorded_bodies_say_so_and_how_to_have_them() {
+    let mut model = opened(Access::Open);
+    let seen = |body: Option<&str>| RequestSample {
+        id: "7f".into(),
+        deployment: "blue".into(),
+        status: 200,
+        request_bytes: 12,
+        request_body: body.map(String::from),
+        ..RequestSample::default()
+    };
+    model.test.recent = vec![seen(None)];
+    press(&mut model, KeyCode::Char('f'));
+    write(&mut model, "recent");
+    press(&mut model, KeyCode::Enter);
+    let Some(crate::console::overlays::Overlay::Details(how)) = model.overlays.last() else {
+        panic!("it is explained")
+    };
+    assert!(how.lines.iter().any(|line| line == "record_bodies = true"), "{:?}", how.lines);
+    press(&mut model, KeyCode::Esc);
+    model.test.recent = vec![seen(Some("{\"a\":1}")), seen(None)];
+    press(&mut model, KeyCode::Char('f'));
+    write(&mut model, "recent");
+    press(&mut model, KeyCode::Enter);
+    assert!(model.test.draft.text().contains("\"a\": 1") || model.test.draft.text().contains("\"a\":1"));
+}

@@ -63,7 +63,12 @@ fn runtime(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
         format!("{} resident, {used:.1} % of {}", numbers::bytes(process.rss_bytes), numbers::bytes(info.memory_bytes));
     facts.push(("memory", memory));
     facts.push(("threads", format!("{}; {} connections", process.threads, process.connections)));
-    let disk = format!("{} used, {} free", numbers::bytes(info.disk_used_bytes), numbers::bytes(info.disk_free_bytes));
+    let of = match info.disk_total_bytes {
+        0 => String::new(),
+        total => format!(" of {}", numbers::bytes(total)),
+    };
+    let free = numbers::bytes(info.disk_free_bytes);
+    let disk = format!("{} used by the data folder; {free}{of} free", numbers::bytes(info.disk_used_bytes));
     facts.push(("disk", disk));
     facts.push(("data folder", info.data_dir.clone()));
     facts.push(("process", format!("{}, up {}", process.pid, numbers::span_ms(process.uptime_s as i64 * 1_000))));
