@@ -1,6 +1,7 @@
 //! The engine from outside: files in, answers out.
 
 mod build;
+mod damaged;
 mod memory;
 mod node_tests;
 mod score;

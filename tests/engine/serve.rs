@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use mlconsole::server::engine::{self, Instance, LoadError, ModelSource, ScoreRequest, ScoreResponse, Servable};
+use mlconsole::server::engine::{
+    self, Instance, InstanceMemory, LoadError, ModelSource, ScoreRequest, ScoreResponse, Servable,
+};
 use serde_json::Value;
 use tract_onnx::pb::ModelProto;
 
@@ -37,6 +39,18 @@ pub fn serve(model: &ModelProto) -> Served {
     let folder = folder();
     let path = build::save(folder.path(), "model.onnx", model);
     serve_at(folder, &path, "custom_model")
+}
+
+/// The same with a memory limit, as in a deployment.
+pub fn serve_within(model: &ModelProto) -> Served {
+    let folder = folder();
+    let path = build::save(folder.path(), "model.onnx", model);
+    let memory = Some(InstanceMemory { bytes: 256 << 20, sharers: 1 });
+    let source =
+        ModelSource { path, model_type: "custom_model".to_owned(), name: "m".to_owned(), memory, ..Default::default() };
+    let servable = engine::load(&source, &|_| {}).expect("the model loads");
+    let instance = servable.clone().instance().expect("an instance");
+    Served { servable, instance, _folder: folder }
 }
 
 pub fn serve_at(folder: tempfile::TempDir, path: &Path, model_type: &str) -> Served {

@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use crate::build::{Dim, FLOAT, INT64, int, model, node, text, value, with};
-use crate::serve::{Served, serve};
+use crate::serve::{Served, serve, serve_within};
 
 /// Asks with `inputs`; a 400 gives its message.
 fn ask(served: &mut Served, inputs: &Value) -> Result<Value, String> {
@@ -171,4 +171,20 @@ fn a_range_without_a_step_and_too_many_of_the_largest_are_named() {
         let message = ask(&mut served, &json!({"x": [1.0, 3.0, 2.0], "k": [k]})).unwrap_err();
         assert!(message.contains("TopK 'topk_y' (input 'k')"), "{message}");
     }
+}
+
+#[test]
+fn a_picture_smaller_than_the_window_over_it_is_refused() {
+    let shape = [Dim::Named("n"), Dim::N(1), Dim::Named("h"), Dim::Named("w")];
+    let kernel = crate::build::weights("k", &[1, 1, 4, 4], &[1.0; 16]);
+    let nodes = vec![node("Conv", &["x", "k"], &["y"])];
+    let mut served =
+        serve_within(&model(vec![value("x", FLOAT, &shape)], vec![value("y", FLOAT, &shape)], nodes, vec![kernel]));
+    let picture = |h: usize, w: usize| json!({"x": [[vec![vec![1.0; w]; h]]]});
+    assert_eq!(ask(&mut served, &picture(4, 5)).unwrap()["y"], json!([[[[16.0, 16.0]]]]));
+    for (h, w) in [(2, 2), (4, 1), (1, 9)] {
+        let message = ask(&mut served, &picture(h, w)).unwrap_err();
+        assert!(message.contains("the inputs are too small") && message.contains("conv_y"), "{message}");
+    }
+    assert_eq!(ask(&mut served, &picture(4, 4)).unwrap()["y"], json!([[[[16.0]]]]));
 }

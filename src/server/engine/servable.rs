@@ -133,7 +133,12 @@ impl OnnxInstance {
             Err(wrong) => return fault("message", wrong),
         };
         let (result, model_time) = timed(&mut self.sessions[0], inputs);
-        let answer = result.and_then(|outputs| score::answer(model, dialect, form, &outputs).map_err(RunError::Shapes));
+        let answer = result.and_then(|outputs| {
+            if let Some(budget) = &self.servable.budget {
+                budget.as_text(&outputs)?;
+            }
+            score::answer(model, dialect, form, &outputs).map_err(RunError::Shapes)
+        });
         match answer {
             Ok(body) => ScoreResponse { model_time, ..json_answer(200, body) },
             Err(error) => failure("message", &error, model_time),

@@ -10,7 +10,6 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::{EvalContext, SymbolValues, TDim, TypedOp};
 
-use super::plan::{Planned, Shapes};
 use crate::server::engine::{LoadError, OutOfMemory};
 
 /// What one session may take for its tensors, and what to say when that is not enough.
@@ -30,7 +29,14 @@ impl Budget {
         self.limit.saturating_sub(self.weights) / u64::from(self.sharers.max(1))
     }
 
-    fn exceeded(&self, bytes: u64, node: &str) -> OutOfMemory {
+    /// Refuses outputs that as text take more than there is.
+    pub fn as_text(&self, outputs: &[TValue]) -> Result<(), OutOfMemory> {
+        // A number and its comma.
+        let text: u64 = outputs.iter().map(|o| taken(o).saturating_add((o.len() as u64).saturating_mul(12))).sum();
+        if text <= self.run() { Ok(()) } else { Err(self.exceeded(text, "the answer as JSON")) }
+    }
+
+    pub fn exceeded(&self, bytes: u64, node: &str) -> OutOfMemory {
         let needed = self.weights.saturating_add(bytes.saturating_mul(u64::from(self.sharers.max(1))));
         OutOfMemory { needed, limit: self.limit, node: node.to_owned() }
     }
@@ -62,11 +68,13 @@ pub struct Ledger {
     steps: Vec<Step>,
     /// The step of each node.
     step_of: Vec<Option<usize>>,
-    inputs: Vec<Vec<TDim>>,
+    pub inputs: Vec<Vec<TDim>>,
+    /// Sizes that depend on the inputs', each with the first node that has it.
+    sizes: Vec<(TDim, usize)>,
     /// Bytes of the constants.
     pub weights: u64,
     /// No tensor shrinks when an input grows: what fits for large inputs fits for smaller ones.
-    monotone: bool,
+    pub monotone: bool,
 }
 
 /// What is known before a run.
@@ -99,8 +107,15 @@ impl Ledger {
             }
         }
         let mut steps = Vec::with_capacity(order.len());
+        let (mut sizes, mut met) = (Vec::new(), std::collections::HashSet::new());
         for id in order {
-            let bytes: TDim = model.node(*id).outputs.iter().map(|o| o.fact.mem_size()).sum();
+            let outputs = &model.node(*id).outputs;
+            for dim in outputs.iter().flat_map(|o| o.fact.shape.iter()).filter(|d| d.as_i64().is_none()) {
+                if met.insert(dim.clone()) {
+                    sizes.push((dim.clone(), *id));
+                }
+            }
+            let bytes: TDim = outputs.iter().map(|o| o.fact.mem_size()).sum();
             steps.push(Step { node: *id, bytes, frees: Vec::new() });
         }
         for (producer, at) in last.into_iter().enumerate() {
@@ -118,12 +133,12 @@ impl Ledger {
             }
         }
         let inputs = model.inputs.iter().map(|i| Ok(model.outlet_fact(*i)?.shape.iter().cloned().collect()));
-        let monotone = steps.iter().all(|step| grows(&step.bytes));
-        Ok(Self { inputs: inputs.collect::<TractResult<_>>()?, steps, step_of, weights, monotone })
+        let monotone = steps.iter().all(|step| grows(&step.bytes)) && sizes.iter().all(|(size, _)| grows(size));
+        Ok(Self { inputs: inputs.collect::<TractResult<_>>()?, sizes, steps, step_of, weights, monotone })
     }
 
-    /// The peak for inputs of these shapes.
-    pub fn peak(&self, shapes: &[&[usize]]) -> Peak {
+    /// What the sizes of the inputs are called.
+    fn symbols(&self, shapes: &[&[usize]]) -> SymbolValues {
         let mut symbols = SymbolValues::default();
         for (dims, shape) in self.inputs.iter().zip(shapes) {
             for (dim, size) in dims.iter().zip(*shape) {
@@ -132,6 +147,19 @@ impl Ledger {
                 }
             }
         }
+        symbols
+    }
+
+    /// The node that would have a size below zero for inputs of these shapes: they are too small for the model.
+    pub fn impossible(&self, shapes: &[&[usize]]) -> Option<(usize, i64)> {
+        let symbols = self.symbols(shapes);
+        let below = |(dim, node): &(TDim, usize)| Some((*node, dim.eval_to_i64(&symbols).ok().filter(|n| *n < 0)?));
+        self.sizes.iter().find_map(below)
+    }
+
+    /// The peak for inputs of these shapes.
+    pub fn peak(&self, shapes: &[&[usize]]) -> Peak {
+        let symbols = self.symbols(shapes);
         let mut held = vec![0u64; self.steps.len()];
         let (mut live, mut peak) = (0u64, Peak { bytes: 0, node: 0, open: false });
         for (at, step) in self.steps.iter().enumerate() {
@@ -168,77 +196,6 @@ fn grows(dim: &TDim) -> bool {
         TDim::MulInt(factor, part) => *factor >= 0 && grows(part) || matches!(**part, TDim::Val(_)),
         TDim::Div(part, _) => grows(part),
         TDim::Ge(..) | TDim::Eq(..) => false,
-    }
-}
-
-/// What a session found out about shapes, so that it asks once.
-#[derive(Debug, Default)]
-pub struct Verdicts {
-    /// Inputs that are nowhere larger than these take less than half of the budget.
-    roomy: Option<Shapes>,
-}
-
-/// How a run may go.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Far below the budget.
-    Free,
-    /// Near it, or unknown before the values are.
-    Watched,
-}
-
-impl Verdicts {
-    /// Decides on a run; nearly always by looking at the shapes alone.
-    ///
-    /// # Errors
-    /// It would take more than there is.
-    pub fn of(
-        &mut self,
-        planned: &Planned,
-        budget: &Budget,
-        most: &AtomicU64,
-        inputs: &[TValue],
-    ) -> Result<Verdict, OutOfMemory> {
-        let within = |roomy: &Shapes| {
-            let fits = |(most, input): (&Vec<usize>, &TValue)| {
-                most.len() == input.rank() && most.iter().zip(input.shape()).all(|(most, size)| size <= most)
-            };
-            roomy.len() == inputs.len() && roomy.iter().zip(inputs).all(fits)
-        };
-        if self.roomy.as_ref().is_some_and(within) {
-            return Ok(Verdict::Free);
-        }
-        let (Planned { plan, ledger }, room) = (planned, budget.run());
-        let peak = ledger.peak(&inputs.iter().map(|i| i.shape()).collect::<Vec<_>>());
-        if peak.bytes > room {
-            return Err(budget.exceeded(peak.bytes, &plan.model().node(peak.node).name));
-        }
-        most.fetch_max(peak.bytes, Ordering::Relaxed);
-        if peak.open || peak.bytes > room / 2 {
-            return Ok(Verdict::Watched);
-        }
-        self.make_room(ledger, room, inputs);
-        Ok(Verdict::Free)
-    }
-
-    /// Looks how far the inputs may grow without another look: to the next power of two in every size that is not fixed,
-    /// together with what was found before if that fits too.
-    fn make_room(&mut self, ledger: &Ledger, room: u64, inputs: &[TValue]) {
-        if !ledger.monotone {
-            return;
-        }
-        let grown = |(dims, input): (&Vec<TDim>, &TValue)| {
-            let one = |(dim, now): (&TDim, &usize)| if dim.as_i64().is_some() { *now } else { now.next_power_of_two() };
-            dims.iter().zip(input.shape()).map(one).collect::<Vec<_>>()
-        };
-        let alone: Shapes = ledger.inputs.iter().zip(inputs).map(grown).collect();
-        let larger = |(a, b): (&Vec<usize>, &Vec<usize>)| a.iter().zip(b).map(|(a, b)| *a.max(b)).collect::<Vec<_>>();
-        let joint: Option<Shapes> = self.roomy.as_ref().map(|roomy| roomy.iter().zip(&alone).map(larger).collect());
-        let fits = |shapes: &Shapes| {
-            let peak = ledger.peak(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            !peak.open && peak.bytes <= room / 2
-        };
-        self.roomy = joint.into_iter().chain([alone]).find(fits).or(self.roomy.take());
     }
 }
 

@@ -11,3 +11,5 @@ pub mod model;
 pub mod plan;
 pub mod spec;
 pub mod support;
+pub mod verdict;
+pub mod whole;

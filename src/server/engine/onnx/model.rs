@@ -8,10 +8,11 @@ use std::sync::atomic::AtomicU64;
 use tract_onnx::pb::GraphProto;
 use tract_onnx::prelude::*;
 
-use super::memory::{self, Budget, Verdict, Verdicts};
+use super::memory::{self, Budget};
 use super::plan::{Plan, Planner, Shapes, brief, deep};
 use super::spec::Spec;
-use super::{check, declared, file, guard, spec, support};
+use super::verdict::{Verdict, Verdicts};
+use super::{check, declared, file, guard, spec, support, whole};
 use crate::resources::Signature;
 use crate::server::engine::datatype::Datatype;
 use crate::server::engine::ml::{self, Labels};
@@ -78,6 +79,7 @@ impl OnnxModel {
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::new(format!("the path of '{shown}' is not UTF-8; move the data folder")));
         };
+        whole::check(&proto, &shown, Path::new(folder))?;
         if let Some(limit) = limit {
             declared::sizes(&proto, Path::new(folder), limit)?;
         }
