@@ -70,20 +70,23 @@ impl Verdicts {
             let of = |(dims, input): (&Vec<TDim>, &TValue)| dims.iter().zip(input.shape()).map(one).collect();
             ledger.inputs.iter().zip(inputs).map(of).collect()
         };
-        let shapes = |all: &Shapes| all.iter().map(Vec::as_slice).collect::<Vec<_>>().into_boxed_slice();
-        let possible = |least: &Shapes| ledger.impossible(&shapes(least)).is_none();
+        let possible = |least: &Shapes| ledger.impossible(&slices(least)).is_none();
         let least = Some(each(|now| now.min(1))).filter(possible).unwrap_or_else(|| each(|now| now));
         let alone = each(usize::next_power_of_two);
         let larger = |(a, b): (&Vec<usize>, &Vec<usize>)| a.iter().zip(b).map(|(a, b)| *a.max(b)).collect::<Vec<_>>();
         let joint: Option<Shapes> = self.roomy.as_ref().map(|(_, most)| most.iter().zip(&alone).map(larger).collect());
         let fits = |most: &Shapes| {
-            let peak = ledger.peak(&shapes(most));
+            let peak = ledger.peak(&slices(most));
             !peak.open && peak.bytes <= room / 2
         };
         if let Some(most) = joint.into_iter().chain([alone]).find(fits) {
             self.roomy = Some((least, most));
         }
     }
+}
+
+fn slices(shapes: &Shapes) -> Vec<&[usize]> {
+    shapes.iter().map(Vec::as_slice).collect()
 }
 
 fn within((least, most): &(Shapes, Shapes), inputs: &[TValue]) -> bool {
