@@ -160,6 +160,7 @@ async fn plain_demo(common: &Common) -> Result<()> {
 /// Reads a model on this machine, on a thread of its own: deep graphs recurse.
 fn inspect(path: PathBuf, model_type: &'static str, output: OutputFormat) -> Result<()> {
     const STACK: usize = 64 << 20;
+    cli::check_readable(&path)?;
     let report = std::thread::Builder::new()
         .name("inspect".into())
         .stack_size(STACK)

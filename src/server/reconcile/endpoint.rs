@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::tracker::{Stop, Tracker};
 use super::{Reconciler, lock, rewrite, slot};
 use crate::resources::{ArmError, Endpoint, ProvisioningState};
-use crate::server::store::{Change, Expect, Key, Kind};
+use crate::server::store::{Change, Expect, Key, Kind, fold};
 
 impl Reconciler {
     /// Carries out one operation on an endpoint; false when the store has closed.
@@ -49,9 +49,9 @@ impl Reconciler {
                 })
                 .await;
         }
-        // In its turn: a change of keys or traffic that is being published must not bring the route back.
-        if let Err(error) = self.publish(endpoint).await {
-            tracing::error!(%error, endpoint, "the store cannot be read; the route is removed all the same");
+        {
+            // In its turn: a change of keys or traffic that is being published must not bring the route back.
+            let _turn = self.publishing.take(&fold(endpoint)).await;
             self.router.remove(endpoint);
         }
         tracker.next();

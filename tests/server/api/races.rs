@@ -182,7 +182,7 @@ fn loading() -> bool {
 
 /// A model that takes its time to load: thousands of nodes, one after the other.
 fn slow_model(house: &House) -> std::path::PathBuf {
-    const NODES: usize = 4_000;
+    const NODES: usize = 20_000;
     let dimension = |n| pb::tensor_shape_proto::Dimension {
         value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(n)),
         ..Default::default()

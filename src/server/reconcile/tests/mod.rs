@@ -249,6 +249,40 @@ async fn deleting_an_endpoint_takes_everything_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_being_published_does_not_bring_a_deleted_endpoint_back() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    house.reconciler.publish("e").await.unwrap();
+    assert!(house.reconciler.router.snapshot("e").is_some());
+    // Somebody has read the endpoint and is about to publish it.
+    let turn = house.reconciler.publishing.take(&"e".to_owned()).await;
+    let details = OperationDetails { verb: "delete".into(), endpoint: "e".into(), ..OperationDetails::default() };
+    let operation =
+        Operation { name: "oe:1".into(), status: "Deleting".into(), properties: Some(details), ..Operation::default() };
+    let deleting = json!({"name": "e", "properties": {"provisioningState": "Deleting"}});
+    house.store.commit(Change::new().put(Key::endpoint("e"), &deleting, Expect::Any).operation(operation)).unwrap();
+    house.reconciler.nudge("e", None);
+    let begun =
+        || house.store.operation("oe:1").unwrap().and_then(|o| o.properties).is_some_and(|p| !p.phases.is_empty());
+    while !begun() {
+        tokio::task::yield_now().await;
+    }
+    house.reconciler.router.publish(EndpointRoute {
+        name: "e".into(),
+        auth: AuthPolicy::Keys { primary: "a".into(), secondary: "b".into() },
+        weights: Default::default(),
+        mirror: Default::default(),
+        deployments: Vec::new(),
+        starting: Vec::new(),
+        mode: Mode::Block,
+        kubernetes: false,
+    });
+    drop(turn);
+    assert_eq!(house.ended("oe:1").await.status, "Succeeded");
+    assert!(house.reconciler.router.snapshot("e").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_vcpus_than_the_machine_has_and_kubernetes_are_said_not_refused() {
     let house = House::new().await;
     house.endpoint(json!({}));
