@@ -119,20 +119,28 @@ async fn legal_state(house: &House, round: usize, calls: &[(u32, u32)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_being_created_is_not_deleted_under_its_creator() {
+async fn what_is_being_created_can_be_deleted_and_changed_by_nobody_else() {
     let house = House::open().await;
     house.endpoint("food").await;
     let model = house.model("slow", "1", &slow_model(&house)).await;
     let created = house.put(BLUE, deployment(&model)).await.is(201);
-    for path in [BLUE, ENDPOINT] {
-        let refused = house.delete(path).await.is(409);
+    for refused in [
+        house.delete(ENDPOINT).await,
+        house.patch(BLUE, json!({"sku": {"capacity": 2}})).await,
+        house.put(BLUE, deployment(&model)).await,
+    ] {
+        let refused = refused.is(409);
         assert_eq!(refused.code(), "OperationInProgress");
         assert!(refused.text.contains("cancel"), "says what to do: {}", refused.text);
     }
-    assert_eq!(cancel(&house, &created).await.is(200).body["status"], "Canceled");
+    // Deleting it gives its creation up: nobody waits for a model that nobody wants.
     let deleted = house.delete(BLUE).await.is(202);
+    assert_eq!(house.finish(&created).await["status"], "Canceled");
     assert_eq!(house.finish(&deleted).await["status"], "Succeeded");
     house.get(BLUE).await.is(404);
+    assert!(house.running().app().reconciler.pool("food", "blue").is_none());
+    let deleted = house.delete(ENDPOINT).await.is(202);
+    assert_eq!(house.finish(&deleted).await["status"], "Succeeded");
 }
 
 #[cfg(target_os = "linux")]
