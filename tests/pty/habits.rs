@@ -61,8 +61,8 @@ fn the_mouse_clicks_drags_turns_and_is_released() {
     let screen = terminal.wait("If you apply");
     // green's slider is dragged from a tenth to the middle, and past it
     let (_, row) = place(&screen, "▲ green");
-    let (zero, _) = place(&screen, "0        ");
-    let (full, _) = place(&screen, "100");
+    let (zero, _) = place(&screen, "◇ in force");
+    let (full, _) = place(&screen, " 100 ");
     let middle = (zero + full) / 2;
     terminal.send(&mouse(LEFT, middle, row, true));
     terminal.until("about a half", |screen| green(screen).is_some_and(|weight| (40.0..=60.0).contains(&weight)));

@@ -72,7 +72,7 @@ fn of_token(data: &Data, endpoint: &EndpointView) -> Option<Finding> {
     endpoint.resource.as_ref().filter(|resource| resource.properties.auth_mode == AuthMode::AMLToken)?;
     let left = ends - data.second * 1_000;
     let text = match left {
-        _ if left > TOKEN_ENDS_MS || left < -TOKEN_ENDED_MS => return None,
+        _ if !(-TOKEN_ENDED_MS..=TOKEN_ENDS_MS).contains(&left) => return None,
         1.. => {
             let left = numbers::minutes(left);
             format!("the token taken here expires in {left}: who uses it gets 401 from then on")

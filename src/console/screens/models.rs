@@ -29,6 +29,10 @@ pub type Of = (String, String);
 #[derive(Debug, Clone, Default)]
 pub struct State {
     pub models: Option<Vec<AssetContainer>>,
+    /// When they were read, Unix milliseconds.
+    pub at_ms: i64,
+    /// The newest change of a model in the journal then.
+    seen: u64,
     pub failure: Option<String>,
     pub versions: BTreeMap<String, Vec<ModelVersion>>,
     pub reports: BTreeMap<Of, Result<Box<ModelReport>, String>>,
@@ -136,7 +140,14 @@ impl Models {
         vec![model.call(title, Call::Inspect { model: of.0, version: of.1 })]
     }
 
+    /// The newest change of a model, by whomever.
+    fn newest(model: &Model) -> u64 {
+        let of_models = model.data.journal.iter().filter(|entry| entry.action.starts_with("model."));
+        of_models.map(|entry| entry.seq).max().unwrap_or(0)
+    }
+
     fn ask(model: &mut Model) -> Vec<Effect> {
+        model.models.seen = Self::newest(model);
         model.models.versions.clear();
         vec![model.call("read the models", Call::Models)]
     }
@@ -262,9 +273,17 @@ impl Screen for Models {
         Self::ask(model)
     }
 
+    /// Somebody registered or archived a model: the list is read again.
+    fn refreshed(&self, model: &mut Model) -> Vec<Effect> {
+        let here = *model.nav.here() == Place::Models;
+        let news = here && Self::newest(model) > model.models.seen;
+        if news && !model.tasks.in_flight(|call| matches!(call, Call::Models)) { Self::ask(model) } else { Vec::new() }
+    }
+
     fn answered(&self, model: &mut Model, _: u64, call: &Call, outcome: &Result<Answer, Failure>) -> Vec<Effect> {
         match (call, outcome) {
             (Call::Models, Ok(Answer::Models(models))) => {
+                model.models.at_ms = model.now;
                 model.models.models = Some(models.clone());
                 model.models.failure = None;
                 Self::arrange(model)

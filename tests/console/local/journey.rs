@@ -1,6 +1,6 @@
 //! From nothing to an endpoint with two deployments, by forms and keys alone; and somebody else who works on it too.
 
-use mlconsole::client::Workspace;
+use mlconsole::client::{NewModel, Workspace};
 use mlconsole::console::app::nav::Place;
 use mlconsole::console::screens::form::Foreign;
 use mlconsole::resources::{TrafficMap, Weight};
@@ -117,7 +117,16 @@ async fn what_a_colleague_changes_meanwhile_is_shown_and_never_overwritten() {
     settle_in(&mut person).await;
     let colleague = person.colleague();
 
+    // a model: it is on the list without asking
+    person.press(&["2"]);
+    person.see("recommender-v2").await;
+    let new =
+        NewModel { name: Some("from-afar".into()), path: asset("recommender-v1.onnx").into(), ..NewModel::default() };
+    colleague.register_model(&new, &mut |_, _| {}).await.unwrap();
+    person.see("from-afar").await;
+
     // a draft of traffic
+    person.model.jump(Place::Traffic("dinner".into()));
     person.press(&["shift-left"]);
     person.see("100 → 90 %").await;
     colleague.set_traffic("dinner", &weights(50, 50), None).await.unwrap().wait(|_| {}).await.unwrap();

@@ -18,7 +18,7 @@ const NONE: &str = "none";
 /// Opens the choice of a field.
 pub fn open(model: &mut Model, id: &'static str) -> Vec<Effect> {
     let (title, hint) = match id {
-        "model" => ("Model", "registered versions; m on the models screen registers more"),
+        "model" => ("Model", "registered versions; the models screen (2) registers more"),
         "environment" => ("Environment", "registered versions; ONNX, Triton and MLflow models need none"),
         _ => ("Instance type", "type to narrow: a name, 4 vCPU, GPU"),
     };

@@ -13,7 +13,7 @@ use crate::resources::{Deployment, Endpoint};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Foreign {
     /// What it is now, and the difference in words: `instances 1 → 3`.
-    Changed { now: Box<Resource>, words: String },
+    Changed { now: Resource, words: String },
     /// It was deleted.
     Gone,
 }
@@ -27,8 +27,8 @@ pub fn nothing_foreign(model: &Model) -> Option<String> {
 /// What a form edits, as it is in the workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resource {
-    Endpoint(Endpoint),
-    Deployment(Deployment),
+    Endpoint(Box<Endpoint>),
+    Deployment(Box<Deployment>),
 }
 
 impl Resource {
@@ -50,14 +50,14 @@ impl Resource {
 impl State {
     /// What the form was filled from; `None` when it makes something new.
     fn base(&self) -> Option<Resource> {
-        let endpoint = self.endpoint.clone().map(Resource::Endpoint);
-        endpoint.or_else(|| self.deployment.clone().map(Resource::Deployment))
+        let endpoint = self.endpoint.clone().map(|resource| Resource::Endpoint(Box::new(resource)));
+        endpoint.or_else(|| self.deployment.clone().map(|resource| Resource::Deployment(Box::new(resource))))
     }
 
     fn set_base(&mut self, resource: Resource) {
         match resource {
-            Resource::Endpoint(resource) => self.endpoint = Some(resource),
-            Resource::Deployment(resource) => self.deployment = Some(resource),
+            Resource::Endpoint(resource) => self.endpoint = Some(*resource),
+            Resource::Deployment(resource) => self.deployment = Some(*resource),
         }
     }
 }
@@ -68,13 +68,13 @@ fn present(model: &Model) -> Option<Resource> {
         Place::EndpointForm { name: Some(name) } => {
             let mut resource = model.data.endpoints.get(name)?.resource.clone()?;
             change::own(&mut resource.properties.properties);
-            Some(Resource::Endpoint(resource))
+            Some(Resource::Endpoint(Box::new(resource)))
         }
         Place::DeploymentForm { endpoint, name: Some(name), .. } => {
             let view = model.data.endpoints.get(endpoint)?;
             let mut resource = view.deployments.get(name)?.resource.clone()?;
             change::own(&mut resource.properties.properties);
-            Some(Resource::Deployment(resource))
+            Some(Resource::Deployment(Box::new(resource)))
         }
         _ => None,
     }
@@ -98,14 +98,14 @@ pub fn observe(model: &mut Model) {
     if words.is_empty() || !model.form.touched {
         take(model, now);
     } else {
-        model.form.foreign = Some(Foreign::Changed { now: Box::new(now), words });
+        model.form.foreign = Some(Foreign::Changed { now, words });
     }
 }
 
 /// The user takes up what somebody else changed.
 pub fn take_up(model: &mut Model) {
     if let Some(Foreign::Changed { now, .. }) = model.form.foreign.take() {
-        take(model, *now);
+        take(model, now);
         model.form.failure = None;
     }
 }

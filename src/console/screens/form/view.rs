@@ -48,6 +48,7 @@ fn form(model: &Model, ui: &mut Ui, area: Rect) {
     let wrong = (0..state.fields.len()).filter(|at| state.complaint(*at).is_some()).count();
     let note = match wrong {
         _ if is_busy(model) => Line::styled("under way", theme.accent),
+        _ if state.foreign.is_some() => Line::styled("changed meanwhile", theme.warn),
         0 if state.fields.iter().all(|field| field.problem.is_none()) && state.problems.is_empty() => {
             Line::styled("complete: ctrl-s", theme.ok)
         }

@@ -41,11 +41,14 @@ fn words(ui: &mut Ui, area: Rect, text: &str, style: ratatui::style::Style) -> u
 fn table(model: &Model, ui: &mut Ui, area: Rect) {
     let (theme, state) = (&model.theme, &model.models);
     let (head, rest) = layout::split_top(area, 1);
-    let note = if state.list.filter.text.is_empty() {
+    let mut note = if state.list.filter.text.is_empty() {
         format!("{}", state.list.total)
     } else {
         format!("/{}: {} of {}", state.list.filter.text, state.list.keys.len(), state.list.total)
     };
+    if state.at_ms > 0 {
+        note.push_str(&format!("   as of {}", model.clock(state.at_ms, true)));
+    }
     ui.section(head, "Models", &note, !state.in_versions);
     if state.list.keys.is_empty() {
         let (text, style) = match (&state.models, &state.failure) {
