@@ -118,7 +118,7 @@ async fn what_a_colleague_changes_meanwhile_is_shown_and_never_overwritten() {
     let colleague = person.colleague();
 
     // a model: it is on the list without asking
-    person.press(&["2"]);
+    person.press(&["esc", "2"]);
     person.see("recommender-v2").await;
     let new =
         NewModel { name: Some("from-afar".into()), path: asset("recommender-v1.onnx").into(), ..NewModel::default() };
