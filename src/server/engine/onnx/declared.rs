@@ -49,7 +49,7 @@ fn input_bytes(input: &ValueInfoProto) -> Option<u128> {
         Some(Size::DimValue(n)) => u128::try_from(n).unwrap_or(1),
         _ => 1,
     });
-    dims.fold(Some(each), |bytes: Option<u128>, dim| bytes?.checked_mul(dim).or(Some(u128::MAX)))
+    Some(dims.fold(each, u128::saturating_mul))
 }
 
 /// Operators that make something of a size that a constant gives.

@@ -11,7 +11,7 @@ use super::call::{Ending, Permit};
 use super::effort::Effort;
 use super::members::Event;
 use super::probe::Desk;
-use super::queue::{Job, Leave, Next, Reply};
+use super::queue::{Besides, Job, Leave, Reply};
 use super::{Level, Shared};
 use crate::server::engine::{Instance, LoadError, OutOfMemory, ScoreResponse, panic_text};
 use crate::server::telemetry::{MirrorEvent, lock};
@@ -150,8 +150,8 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
     let mut effort = Effort::begin();
     loop {
         match shared.queue.pop(|| leave(shared, cell)) {
-            Next::End => break,
-            Next::Probe => {
+            Err(Besides::End) => break,
+            Err(Besides::Probe) => {
                 let mut seat = lock(&cell.seat);
                 let Some(instance) = seat.as_mut() else { return };
                 match cell.desk.answer(instance.as_mut()) {
@@ -165,7 +165,7 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
                 }
                 effort.tell(&shared.cpu_ns, Duration::ZERO);
             }
-            Next::Job(job) => {
+            Ok(job) => {
                 let mut seat = lock(&cell.seat);
                 if seat.is_none() {
                     // Lost in a borrowed call: somebody else must do this.

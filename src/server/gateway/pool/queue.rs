@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// What a thread is to do next. `leave` is asked whenever there is a chance to go.
-    pub fn pop(&self, leave: impl Fn() -> Leave) -> Next {
+    pub fn pop(&self, leave: impl Fn() -> Leave) -> Result<Job, Besides> {
         let mut lanes = lock(&self.lanes);
         loop {
             let leaving = leave();
@@ -111,25 +111,25 @@ impl Queue {
                 if lanes.idle > 0 && !lanes.live.is_empty() {
                     self.work.notify_one();
                 }
-                return if leaving == Leave::Probe { Next::Probe } else { Next::End };
+                return Err(if leaving == Leave::Probe { Besides::Probe } else { Besides::End });
             }
             if leaving == Leave::Rest {
                 if lanes.closed {
-                    return Next::End;
+                    return Err(Besides::End);
                 }
                 lanes = self.rest.wait(lanes).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             if let Some(job) = lanes.live.pop_front() {
-                return Next::Job(job);
+                return Ok(job);
             }
             let may_shadow = leaving == Leave::No && lanes.shadow_running < lanes.shadow_limit;
             if may_shadow && let Some(job) = lanes.shadow.pop_front() {
                 lanes.shadow_running += 1;
-                return Next::Job(job);
+                return Ok(job);
             }
             if lanes.closed {
-                return Next::End;
+                return Err(Besides::End);
             }
             lanes.idle += 1;
             lanes = match leaving {
@@ -190,9 +190,8 @@ impl Queue {
     }
 }
 
-/// What a thread is to do.
-pub enum Next {
-    Job(Job),
+/// What a thread is to do when there is no work for it.
+pub enum Besides {
     /// Answer the prober.
     Probe,
     End,
