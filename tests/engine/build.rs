@@ -59,6 +59,10 @@ pub fn int(name: &str, i: i64) -> AttributeProto {
     AttributeProto { name: name.to_owned(), i, r#type: AttributeType::Int as i32, ..Default::default() }
 }
 
+pub fn graph(name: &str, graph: GraphProto) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), g: Some(graph), r#type: AttributeType::Graph as i32, ..Default::default() }
+}
+
 pub fn floats(name: &str, floats: &[f32]) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),

@@ -133,3 +133,46 @@ fn what_can_never_fit_fails_at_load() {
         assert!(error.message.contains(words) && error.message.contains("instance_type"), "{words}: {error}");
     }
 }
+
+#[test]
+fn a_graph_inside_an_operator_is_held_to_the_same_memory_and_values() {
+    let branch = |name: &str, sign: i64| {
+        let nodes = vec![
+            node("Range", &[&format!("{name}_zero"), "n", &format!("{name}_one")], &[&format!("{name}_all")]),
+            node("ReduceMax", &[&format!("{name}_all")], &[&format!("{name}_most")]),
+            node("Mul", &[&format!("{name}_most"), &format!("{name}_sign")], &[&format!("{name}_signed")]),
+            node("Gather", &["list", "at"], &[&format!("{name}_found")]),
+            node("Add", &[&format!("{name}_signed"), &format!("{name}_found")], &[name]),
+        ];
+        let mut graph = model(
+            vec![],
+            vec![value(name, INT64, &[Dim::N(1)])],
+            nodes,
+            vec![
+                whole(&format!("{name}_zero"), &[], &[0]),
+                whole(&format!("{name}_one"), &[], &[1]),
+                whole(&format!("{name}_sign"), &[], &[sign]),
+            ],
+        );
+        graph.graph.take().expect("a graph")
+    };
+    let choose = build::with(
+        node("If", &["up"], &["y"]),
+        vec![build::graph("then_branch", branch("then", 1)), build::graph("else_branch", branch("other", -1))],
+    );
+    let choosing = model(
+        vec![value("up", build::BOOL, &[]), value("n", INT64, &[]), value("at", INT64, &[Dim::N(1)])],
+        vec![value("y", INT64, &[Dim::N(1)])],
+        vec![choose],
+        vec![whole("list", &[2], &[100, 200])],
+    );
+    let mut instance = loaded(&choosing, 16 * MIB, 1).unwrap();
+    let of = |up: bool, n: u64, at: i64| json!({"up": up, "n": n, "at": [at]});
+    assert_eq!(score(&mut instance, &of(true, 1_000, 0)).unwrap().body, r#"{"y":[1099]}"#);
+    assert_eq!(score(&mut instance, &of(false, 1_000, 1)).unwrap().body, r#"{"y":[-799]}"#);
+    let wrong = score(&mut instance, &of(true, 10, 2)).unwrap();
+    assert_eq!((wrong.status, wrong.caller_fault), (400, true));
+    assert!(String::from_utf8_lossy(&wrong.body).contains("index 2 is out of range"), "{wrong:?}");
+    let end = score(&mut instance, &of(false, 400_000_000_000, 0)).unwrap_err();
+    assert!(end.needed >= 3_200_000_000_000 && end.node.contains("range_other_all"), "{end:?}");
+}

@@ -3,10 +3,13 @@
 //!
 //! Counted are weights, inputs, outputs and everything between; an operator's own scratch space is not.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::logic::IfThenElse;
+use tract_onnx::tract_core::ops::scan::OptScan;
 use tract_onnx::tract_core::plan::eval;
 use tract_onnx::tract_hir::internal::{EvalContext, SymbolValues, TDim, TypedOp};
 
@@ -75,6 +78,8 @@ pub struct Ledger {
     pub weights: u64,
     /// No tensor shrinks when an input grows: what fits for large inputs fits for smaller ones.
     pub monotone: bool,
+    /// Operators with graphs of their own make tensors of sizes that values decide.
+    hidden: bool,
 }
 
 /// What is known before a run.
@@ -134,7 +139,15 @@ impl Ledger {
         }
         let inputs = model.inputs.iter().map(|i| Ok(model.outlet_fact(*i)?.shape.iter().cloned().collect()));
         let monotone = steps.iter().all(|step| grows(&step.bytes)) && sizes.iter().all(|(size, _)| grows(size));
-        Ok(Self { inputs: inputs.collect::<TractResult<_>>()?, sizes, steps, step_of, weights, monotone })
+        Ok(Self {
+            inputs: inputs.collect::<TractResult<_>>()?,
+            sizes,
+            steps,
+            step_of,
+            weights,
+            monotone,
+            hidden: hides_sizes(model, 0),
+        })
     }
 
     /// What the sizes of the inputs are called.
@@ -161,7 +174,7 @@ impl Ledger {
     pub fn peak(&self, shapes: &[&[usize]]) -> Peak {
         let symbols = self.symbols(shapes);
         let mut held = vec![0u64; self.steps.len()];
-        let (mut live, mut peak) = (0u64, Peak { bytes: 0, node: 0, open: false });
+        let (mut live, mut peak) = (0u64, Peak { bytes: 0, node: 0, open: self.hidden });
         for (at, step) in self.steps.iter().enumerate() {
             match size(&step.bytes, &symbols) {
                 Some(bytes) => held[at] = bytes,
@@ -210,6 +223,7 @@ pub fn run_watched(
     let room = budget.run();
     let mut held = vec![0u64; ledger.steps.len()];
     let mut live = 0u64;
+    let _watch = Watch;
     state.run_plan_with_eval(inputs, |context, op_state, node, inputs| -> TractResult<TVec<TValue>> {
         let Some((at, step)) = ledger.step_of[node.id].map(|at| (at, &ledger.steps[at])) else {
             return eval(context, op_state, node, inputs);
@@ -221,6 +235,7 @@ pub fn run_watched(
         if live.saturating_add(expected) > room {
             return Err(budget.exceeded(live.saturating_add(expected), &node.name).into());
         }
+        WATCHED.set(Some((*budget, live)));
         let outputs = eval(context, op_state, node, inputs)?;
         held[at] = outputs.iter().map(|o| taken(o)).sum();
         live = live.saturating_add(held[at]);
@@ -232,6 +247,43 @@ pub fn run_watched(
             live = live.saturating_sub(std::mem::take(&mut held[*freed]));
         }
         Ok(outputs)
+    })
+}
+
+thread_local! {
+    /// The budget of the watched run on this thread, and what is alive in it.
+    static WATCHED: Cell<Option<(Budget, u64)>> = const { Cell::new(None) };
+}
+
+/// Ends the watch however the run ends.
+struct Watch;
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.set(None);
+    }
+}
+
+/// Asks for room for a tensor of which a run's own steps know nothing, because an operator runs a graph of its own.
+pub fn ask(bytes: u64, node: &str) -> Result<(), OutOfMemory> {
+    match WATCHED.get() {
+        Some((budget, live)) if live.saturating_add(bytes) > budget.run() => {
+            Err(budget.exceeded(live.saturating_add(bytes), node))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a graph inside an operator of this one makes tensors of sizes that values decide.
+fn hides_sizes(model: &TypedModel, depth: usize) -> bool {
+    let mints = |inner: &TypedModel| {
+        let own = inner.nodes.iter().any(|n| n.op.mints_runtime_symbols() && !inner.inputs.contains(&n.id.into()));
+        own || depth < 8 && hides_sizes(inner, depth + 1)
+    };
+    model.nodes.iter().any(|node| match (node.op_as::<IfThenElse>(), node.op_as::<OptScan>()) {
+        (Some(op), _) => mints(&op.then_body) || mints(&op.else_body),
+        (_, Some(op)) => mints(op.plan.model()),
+        _ => false,
     })
 }
 

@@ -163,7 +163,7 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
                     // The keeper has something to do.
                     Some(_) => shared.changed.notify_all(),
                 }
-                effort.tell(&shared.cpu_ns, Duration::ZERO);
+                effort.tell(&shared.cpu_ns, Instant::now(), Duration::ZERO);
             }
             Ok(job) => {
                 let mut seat = lock(&cell.seat);
@@ -217,7 +217,7 @@ fn step(
     let took = busy.since.elapsed();
     note_service_time(shared, took);
     match effort {
-        Some(effort) => effort.tell(&shared.cpu_ns, took),
+        Some(effort) => effort.tell(&shared.cpu_ns, busy.since + took, took),
         // So short a call is as good as never interrupted.
         None => drop(shared.cpu_ns.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed)),
     }

@@ -120,7 +120,7 @@ impl EvalOp for Guarded {
 
     fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let bad = |why: String| TractError::from(BadValue(format!("{}: {why}", self.place)));
-        let inputs = match values::check(&self.check, context, inputs)? {
+        let inputs = match values::check(&self.check, &self.place, context, inputs)? {
             Ok(inputs) => inputs,
             Err(why) => return Err(bad(why)),
         };

@@ -3,11 +3,12 @@
 use tract_onnx::tract_hir::internal::*;
 
 use super::Check;
+use crate::server::engine::onnx::memory;
 
 type Checked = Result<TVec<TValue>, String>;
 
 /// Looks at an operator's inputs.
-pub fn check(check: &Check, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<Checked> {
+pub fn check(check: &Check, place: &str, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<Checked> {
     match *check {
         Check::Gather { axis } => gather(axis, inputs),
         Check::GatherElements { axis } => elements(axis, inputs, None),
@@ -19,7 +20,7 @@ pub fn check(check: &Check, context: &EvalContext, inputs: TVec<TValue>) -> Trac
             true => Err("an integer is divided by zero".to_owned()),
             false => Ok(inputs),
         }),
-        Check::Range => range(context, inputs),
+        Check::Range => range(place, context, inputs),
         Check::TopK { axis } => top_k(axis, inputs),
     }
 }
@@ -146,7 +147,7 @@ fn number(tensor: &Tensor, context: &EvalContext) -> TractResult<f64> {
     tensor.cast_to_scalar::<f64>()
 }
 
-fn range(context: &EvalContext, inputs: TVec<TValue>) -> TractResult<Checked> {
+fn range(place: &str, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<Checked> {
     let at = |i: usize| number(&inputs[i], context);
     let (start, limit, step) = (at(0)?, at(1)?, at(2)?);
     if step == 0.0 {
@@ -157,6 +158,8 @@ fn range(context: &EvalContext, inputs: TVec<TValue>) -> TractResult<Checked> {
     if length.is_nan() || length > (1u64 << 48) as f64 {
         return Ok(Err(format!("a range from {start} to {limit} in steps of {step} has no length")));
     }
+    let each = inputs[0].datum_type().size_of() as f64;
+    memory::ask((length.max(0.0) * each) as u64, place)?;
     Ok(Ok(inputs))
 }
 
