@@ -100,7 +100,7 @@ impl Place {
     /// Whether opening it would start a workspace in this process.
     pub fn would_start(&self) -> Result<bool> {
         Ok(match &self.data_dir {
-            Some(dir) => server::attach(dir)?.is_none(),
+            Some(dir) => !server::is_owned(dir)?,
             None => false,
         })
     }

@@ -45,14 +45,26 @@ fn run(args: Args) -> Result<()> {
         }
         _ => {}
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .wrap_err("the asynchronous runtime cannot be started")?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if args.command.is_none() {
+        // The screen lives on this thread. Whatever else runs in the process, and all threads it starts, give way to it.
+        builder.on_thread_start(give_way);
+    }
+    let runtime = builder.enable_all().build().wrap_err("the asynchronous runtime cannot be started")?;
     let outcome = runtime.block_on(start(args));
     // Whatever still runs belongs to nobody any more: a thread that hangs must not hold up the end.
     runtime.shutdown_background();
     outcome
+}
+
+/// Lets other threads go first: a key is to show at once while the models of the workspace keep all cores busy.
+fn give_way() {
+    // On Linux niceness belongs to a thread, whose own threads inherit it; elsewhere to the whole process.
+    #[cfg(target_os = "linux")]
+    // SAFETY: nice takes a plain number. If it fails, the thread goes on as it was.
+    unsafe {
+        libc::nice(5);
+    }
 }
 
 async fn start(args: Args) -> Result<()> {

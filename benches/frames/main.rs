@@ -56,6 +56,7 @@ fn frame(endpoints: usize, at: i64, seconds: i64) -> LiveFrame {
             })
             .collect(),
         process: ProcessStats { uptime_s: 900, ..ProcessStats::default() },
+        ..LiveFrame::default()
     }
 }
 

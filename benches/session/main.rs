@@ -158,9 +158,12 @@ struct Load(Child);
 
 impl Load {
     fn on(desk: &Desk) -> Result<Self> {
+        let (_, body) = sample::requests().into_iter().next().ok_or_else(|| eyre!("the sample has no request"))?;
+        let file = desk.home().join("request.json");
+        std::fs::write(&file, body)?;
         let load = ["load", sample::ENDPOINT, "--rate", "100000", "--connections", "64", "--duration", "10m"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_mlconsole"));
-        command.args(load).args(["--data-dir", &desk.data]).env("HOME", desk.home());
+        command.args(load).args(["--data-dir", &desk.data, "--request-file"]).arg(file).env("HOME", desk.home());
         Ok(Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
     }
 }
@@ -292,8 +295,10 @@ fn logs() -> Result<()> {
     let mut person = desk.console(SIZE);
     person.reads("endpoint-0000");
     house.lines.store(10_000, Ordering::Relaxed);
-    person.key("g", "the first row", |_| true);
-    person.key("L", "the log", |screen| screen.contains("quick brown fox"));
+    person.key(":", "the palette", |screen| screen.contains("Go to, or do"));
+    person.terminal.send("endpoint-0000 logs blue");
+    person.terminal.until("the words", |screen| screen.contains(": endpoint-0000 logs blue"));
+    person.key("\r", "the log", |screen| screen.contains("quick brown fox"));
     std::thread::sleep(Duration::from_secs(3));
     tell_stretch("10 000 log lines a second, followed", &person.watches(Duration::from_secs(10))?, "");
     let young = person.memory()?;
@@ -353,7 +358,7 @@ fn quit() -> Result<()> {
     person.reads("endpoint-0000");
     person.key("x", "the request pane", |screen| screen.contains("POST"));
     person.terminal.send("\x13");
-    person.terminal.until("the request on its way", |screen| screen.contains("in flight"));
+    person.terminal.until("the request on its way", |screen| screen.contains("gives up"));
     told("quit, own request hangs", person.leaves());
     let person = Person::sits_down(&["--demo"], desk.home(), SIZE);
     person.reads("serving");

@@ -85,11 +85,11 @@ impl Person {
     pub fn types(&mut self, keys: usize) -> Vec<f64> {
         self.key(":", "the palette", |screen| screen.contains("Go to, or do"));
         let mut times = Vec::with_capacity(keys);
-        let mut length = 0;
+        let (mut length, mut growing) = (0, true);
         while times.len() < keys {
-            let growing = (times.len() / (LETTERS.len() - 1)).is_multiple_of(2);
+            growing = length <= 1 || growing && length < LETTERS.len();
             self.pause();
-            if growing || length <= 1 {
+            if growing {
                 length += 1;
                 let text = format!(": {}", &LETTERS[..length]);
                 times.push(self.key(&LETTERS[length - 1..length], "a letter", |screen| screen.contains(&text)));

@@ -12,6 +12,9 @@ pub struct LiveFrame {
     pub journal_seq: u64,
     /// Changes whenever the state of a resource or an operation changes without a journal entry.
     pub state_seq: u64,
+    /// How many seconds of history the frame brings, where it brings any: the first one of a feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_s: Option<u32>,
     pub endpoints: Vec<LiveEndpoint>,
     pub process: ProcessStats,
 }
@@ -95,6 +98,17 @@ impl Counts {
         self.refused += other.refused;
         self.server_error += other.server_error;
         self.abandoned += other.abandoned;
+    }
+
+    /// Takes `other` off field by field, down to nothing.
+    pub fn take_off(&mut self, other: &Self) {
+        self.ok = self.ok.saturating_sub(other.ok);
+        self.client_error = self.client_error.saturating_sub(other.client_error);
+        self.timeout = self.timeout.saturating_sub(other.timeout);
+        self.model_error = self.model_error.saturating_sub(other.model_error);
+        self.refused = self.refused.saturating_sub(other.refused);
+        self.server_error = self.server_error.saturating_sub(other.server_error);
+        self.abandoned = self.abandoned.saturating_sub(other.abandoned);
     }
 }
 

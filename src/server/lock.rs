@@ -102,6 +102,23 @@ pub fn attach(data_dir: &Path) -> Result<Option<Connection>, StartError> {
     }
 }
 
+/// Whether a process owns a data folder now, be it that it is only just starting. Does not wait.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn is_owned(data_dir: &Path) -> Result<bool, StartError> {
+    let file = match open(data_dir, false) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(StartError::folder(data_dir, &e)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(e)) => Err(StartError::folder(data_dir, &e)),
+    }
+}
+
 fn open(dir: &Path, create: bool) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(dir.join("lock"))

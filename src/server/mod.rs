@@ -15,6 +15,6 @@ mod tls;
 mod visit;
 
 pub use app::{App, DEFAULT_LISTEN, Options};
-pub use lock::attach;
+pub use lock::{attach, is_owned};
 pub use start::{LOCAL, Running, SUBSCRIPTION, StartError, start};
 pub use visit::{ClosedDoor, Visit};

@@ -125,23 +125,7 @@ impl Histogram {
     /// The value below which a share `q` (0 to 1) of all values lies, in microseconds, within 1/16. `None` unless there
     /// are samples enough to speak of it: ⌈1/(1−q)⌉, so 2 for the median, 100 for p99; one for the maximum (q = 1).
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        if !(0.0..=1.0).contains(&q) || self.count < samples_for(q) {
-            return None;
-        }
-        let rank = q * self.count as f64;
-        let mut below = 0_u64;
-        let mut last = None;
-        for (bucket, count) in self.filled() {
-            let (low, high) = (lower(bucket) as f64, upper(bucket) as f64);
-            if (below + count) as f64 >= rank {
-                // Values count as spread evenly over their bucket. A bucket one wide holds one value only.
-                let share = ((rank - below as f64) / count as f64).clamp(0.0, 1.0);
-                return Some(if high - low <= 1.0 { low } else { low + (high - low) * share });
-            }
-            below += count;
-            last = Some(high);
-        }
-        last
+        quantile_of(self.filled(), self.count, q)
     }
 
     /// Mean in microseconds, each value counted as the middle of its bucket; `None` without values.
@@ -162,6 +146,27 @@ impl Histogram {
         *slot = slot.saturating_add(count);
         self.count = self.count.saturating_add(count);
     }
+}
+
+/// [`Histogram::quantile`] of buckets that counted anything, with their counts, in order; `all` is the sum of these.
+pub fn quantile_of(filled: impl Iterator<Item = (u16, u64)>, all: u64, q: f64) -> Option<f64> {
+    if !(0.0..=1.0).contains(&q) || all < samples_for(q) {
+        return None;
+    }
+    let rank = q * all as f64;
+    let mut below = 0_u64;
+    let mut last = None;
+    for (bucket, count) in filled {
+        let (low, high) = (lower(bucket) as f64, upper(bucket) as f64);
+        if (below + count) as f64 >= rank {
+            // Values count as spread evenly over their bucket. A bucket one wide holds one value only.
+            let share = ((rank - below as f64) / count as f64).clamp(0.0, 1.0);
+            return Some(if high - low <= 1.0 { low } else { low + (high - low) * share });
+        }
+        below += count;
+        last = Some(high);
+    }
+    last
 }
 
 /// Samples without which a quantile says nothing: ⌈1/(1−q)⌉, at least one.

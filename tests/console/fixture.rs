@@ -197,6 +197,7 @@ pub fn frame(endpoints: &[(&str, Vec<Course>)], seconds: i64) -> LiveFrame {
             })
             .collect(),
         process: ProcessStats { uptime_s: 900, ..ProcessStats::default() },
+        ..LiveFrame::default()
     }
 }
 

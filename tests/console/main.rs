@@ -3,6 +3,7 @@
 mod actions;
 mod dump;
 mod fixture;
+mod flood;
 mod habits;
 mod hostile;
 mod local;

@@ -2,6 +2,7 @@
 
 mod driver;
 mod habits;
+mod leave;
 mod restored;
 mod story;
 

@@ -6,13 +6,16 @@ pub mod findings;
 pub mod fresh;
 /// The connection to the workspace and the age of what it told.
 pub mod link;
+/// Figures over the last minute.
+pub mod recent;
 /// Seconds of a deployment, and figures over windows of them.
 pub mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use findings::{Finding, Severity};
 pub use link::Link;
+pub use recent::Recent;
 pub use series::{Coverage, Series, Summary};
 
 use crate::console::app::event::Feed;
@@ -22,8 +25,10 @@ use crate::resources::{
     TrafficMap, Weight,
 };
 
-/// Seconds kept of every series.
+/// Seconds kept of every series, unless there are very many series.
 pub const KEPT_S: i64 = 900;
+/// Seconds of all series together that are kept, about 200 bytes each; beyond that the past is cut short.
+const MOST_SECONDS: usize = 200_000;
 /// Seconds over which rates, errors and percentiles of tables are taken.
 pub const RECENT_S: i64 = 60;
 
@@ -43,6 +48,8 @@ pub struct Data {
     pub second: i64,
     /// When seconds were observed; everything outside is a gap.
     pub coverage: Coverage,
+    /// Seconds of the past that are given up, of [`KEPT_S`].
+    pub cut_s: i64,
     /// Worst first.
     pub findings: Vec<Finding>,
     /// Endpoint → its worst finding.
@@ -163,11 +170,13 @@ impl Data {
     fn frame(&mut self, frame: LiveFrame, now: i64) {
         self.link = Link::Live { last_ms: now };
         self.second = frame.at_ms.div_euclid(1000) - 1;
-        self.coverage.extend(self.second, frame.process.uptime_s.min(KEPT_S as u64) as i64);
+        let past = frame.history_s.map_or(KEPT_S, i64::from).min(KEPT_S);
+        self.coverage.extend(self.second, past.min(i64::try_from(frame.process.uptime_s).unwrap_or(KEPT_S)));
         self.process = frame.process;
         for view in self.endpoints.values_mut().flat_map(|endpoint| endpoint.deployments.values_mut()) {
             view.live = None;
         }
+        let mut kept = 0;
         for live in frame.endpoints {
             let endpoint = self.endpoints.entry(live.name.clone()).or_default();
             endpoint.name = live.name;
@@ -176,20 +185,34 @@ impl Data {
             for mut live in live.deployments {
                 let view = endpoint.deployments.entry(live.name.clone()).or_default();
                 view.name.clone_from(&live.name);
-                view.series.push(std::mem::take(&mut live.seconds), self.second);
+                view.series.push(std::mem::take(&mut live.seconds), self.second - (KEPT_S - self.cut_s));
+                kept += view.series.len();
                 view.live = Some(live);
             }
         }
-        let (second, coverage) = (self.second, &self.coverage);
+        self.bound(kept);
+        let (second, observed) = (self.second, self.observed());
         for view in self.endpoints.values_mut().flat_map(|endpoint| endpoint.deployments.values_mut()) {
-            view.recent = view.series.summary(second, RECENT_S, coverage);
+            view.series.advance(second);
+            view.recent = view.series.recent().summary(observed);
         }
+    }
+
+    /// Keeps less of the past when all series together grow too long, and more again when they do not. What is given up
+    /// shows as not observed.
+    fn bound(&mut self, kept: usize) {
+        let span = KEPT_S - self.cut_s;
+        let fitting = span * MOST_SECONDS as i64 / kept.max(1) as i64;
+        let span =
+            if kept > MOST_SECONDS { fitting.max(RECENT_S + 1) } else { span + i64::from(fitting > span + span / 4) };
+        self.cut_s = (KEPT_S - span).max(0);
+        self.coverage.forget(self.second - (KEPT_S - self.cut_s));
     }
 
     fn resources(&mut self, endpoints: Vec<Endpoint>) {
         self.known = true;
-        let names: Vec<String> = endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-        self.endpoints.retain(|name, _| names.contains(name));
+        let names: BTreeSet<&str> = endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+        self.endpoints.retain(|name, _| names.contains(name.as_str()));
         for resource in endpoints {
             let view = self.endpoints.entry(resource.name.clone()).or_default();
             view.name.clone_from(&resource.name);
@@ -209,6 +232,11 @@ impl Data {
                 self.fresh_until = now + fresh::FRESH_MS;
             }
         }
+    }
+
+    /// How many of the last [`RECENT_S`] seconds were observed.
+    pub fn observed(&self) -> i64 {
+        self.coverage.count(self.second - RECENT_S, self.second)
     }
 
     /// Changes of traffic of an endpoint, newest first.
@@ -250,11 +278,12 @@ impl EndpointView {
 
     /// All deployments together, over the last [`RECENT_S`] seconds.
     pub fn recent(&self, data: &Data) -> Summary {
-        if let [only] = self.deployments.values().collect::<Vec<_>>()[..] {
+        let mut views = self.deployments.values();
+        if let (Some(only), None) = (views.next(), views.next()) {
             return only.recent.clone();
         }
-        let all: Vec<&Series> = self.deployments.values().map(|deployment| &deployment.series).collect();
-        Series::summary_of(&all, data.second, RECENT_S, &data.coverage)
+        let all = self.deployments.values().map(|deployment| deployment.series.recent());
+        Recent::together(all).summary(data.observed())
     }
 
     /// Where it is in its life.

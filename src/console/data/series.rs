@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::KEPT_S;
+use super::RECENT_S;
+use super::recent::Recent;
 use crate::resources::{Counts, Second};
 use crate::stats::histogram::{BUCKETS, Histogram, lower, samples_for, upper};
 
@@ -13,6 +14,7 @@ const SMOOTH_S: i64 = 20;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {
     seconds: VecDeque<Second>,
+    recent: Recent,
 }
 
 /// When the workspace was observed.
@@ -62,8 +64,15 @@ impl Coverage {
             }
             _ => self.spans.push_back((from, second)),
         }
-        while self.spans.front().is_some_and(|span| span.1 < second - KEPT_S) {
+    }
+
+    /// Whatever came before a second counts as not observed.
+    pub fn forget(&mut self, before: i64) {
+        while self.spans.front().is_some_and(|span| span.1 < before) {
             self.spans.pop_front();
+        }
+        if let Some(first) = self.spans.front_mut() {
+            first.0 = first.0.max(before);
         }
     }
 
@@ -79,25 +88,64 @@ impl Coverage {
 }
 
 impl Series {
-    /// Takes in seconds, in any order, and forgets those older than [`KEPT_S`] before `now`.
-    pub fn push(&mut self, seconds: Vec<Second>, now: i64) {
-        for second in seconds {
+    /// Takes in seconds, in any order, and forgets those up to `oldest`.
+    pub fn push(&mut self, seconds: Vec<Second>, oldest: i64) {
+        for mut second in seconds {
             if second.counts.total() == 0 && second.latency.is_empty() {
                 continue;
+            }
+            second.latency.shrink_to_fit();
+            let recent = self.recent.holds(second.at);
+            if recent {
+                self.recent.add(&second);
             }
             match self.seconds.back() {
                 Some(last) if last.at >= second.at => {
                     match self.seconds.binary_search_by_key(&second.at, |kept| kept.at) {
-                        Ok(at) => self.seconds[at] = second,
+                        Ok(at) => {
+                            let before = std::mem::replace(&mut self.seconds[at], second);
+                            if recent {
+                                self.recent.take_off(&before);
+                            }
+                        }
                         Err(at) => self.seconds.insert(at, second),
                     }
                 }
                 _ => self.seconds.push_back(second),
             }
         }
-        while self.seconds.front().is_some_and(|second| second.at <= now - KEPT_S) {
+        while self.seconds.front().is_some_and(|second| second.at <= oldest) {
             self.seconds.pop_front();
         }
+    }
+
+    /// How many seconds are kept.
+    pub fn len(&self) -> usize {
+        self.seconds.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.seconds.is_empty()
+    }
+
+    /// Moves the window of the recent figures, so that it ends with `end`.
+    pub fn advance(&mut self, end: i64) {
+        let mut recent = std::mem::take(&mut self.recent);
+        let before = recent.end();
+        if (before..before + RECENT_S).contains(&end) {
+            self.between(before, end).for_each(|second| recent.add(second));
+            self.between(before - RECENT_S, end - RECENT_S).for_each(|second| recent.take_off(second));
+            recent.move_to(end);
+        } else {
+            recent.begin(end);
+            self.between(end - RECENT_S, end).for_each(|second| recent.add(second));
+        }
+        self.recent = recent;
+    }
+
+    /// What happened in the [`RECENT_S`] seconds up to where it was last advanced to.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// The seconds of `(from, to]`, oldest first.
@@ -106,12 +154,7 @@ impl Series {
         self.seconds.range(start..).take_while(move |second| second.at <= to)
     }
 
-    /// Figures over the `window` seconds that end with `end`.
-    pub fn summary(&self, end: i64, window: i64, coverage: &Coverage) -> Summary {
-        Self::summary_of(&[self], end, window, coverage)
-    }
-
-    /// Figures of several series together.
+    /// Figures of several series together over the `window` seconds that end with `end`.
     pub fn summary_of(all: &[&Self], end: i64, window: i64, coverage: &Coverage) -> Summary {
         let seconds = coverage.count(end - window, end);
         let mut counts = Counts::default();
@@ -228,6 +271,8 @@ fn parts(end: i64, window: i64, columns: usize) -> impl Iterator<Item = (i64, i6
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::stats::histogram::bucket;
 
@@ -244,11 +289,15 @@ mod tests {
     #[test]
     fn seconds_come_in_any_order_and_old_ones_go() {
         let mut series = Series::default();
-        series.push(vec![second(10, 1, 5), second(12, 1, 5)], 12);
-        series.push(vec![second(11, 1, 5), second(12, 3, 5)], 12);
+        series.push(vec![second(10, 1, 5), second(12, 1, 5)], 0);
+        series.push(vec![second(11, 1, 5), second(12, 3, 5)], 0);
         assert_eq!(series.between(0, 20).map(|second| second.at).collect::<Vec<_>>(), [10, 11, 12]);
-        assert_eq!(series.summary(12, 5, &covered(0, 12)).counts.ok, 5, "a second that comes again replaces");
-        series.push(vec![second(12 + KEPT_S, 1, 5)], 12 + KEPT_S);
+        assert_eq!(
+            Series::summary_of(&[&series], 12, 5, &covered(0, 12)).counts.ok,
+            5,
+            "a second that comes again replaces"
+        );
+        series.push(vec![second(900, 1, 5)], 12);
         assert_eq!(series.between(0, i64::MAX).count(), 1);
     }
 
@@ -267,18 +316,37 @@ mod tests {
     #[test]
     fn the_present_second_is_in_the_last_part() {
         let mut series = Series::default();
-        series.push(vec![second(101, 30, 1_000)], 101);
+        series.push(vec![second(101, 30, 1_000)], 0);
         let rates = Series::rates(&[&series], 101, 300, 10, &covered(0, 101));
         assert!(rates.last().copied().flatten().is_some_and(|rate| rate > 0.0), "{rates:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn recent_figures_are_those_of_the_seconds_in_whatever_order_these_come(
+            steps in proptest::collection::vec((0..90_i64, -70..8_i64, 1..40_u32, 0..5_000_u64), 1..80),
+        ) {
+            let (mut series, mut end) = (Series::default(), 1_000);
+            for (ahead, offset, n, us) in steps {
+                end += if ahead < 80 { ahead % 3 } else { ahead };
+                series.push(vec![second(end + offset, n, us)], end - 300);
+                series.advance(end);
+                let all = covered(0, end);
+                let recent = series.recent().summary(all.count(end - RECENT_S, end));
+                prop_assert_eq!(&recent, &Series::summary_of(&[&series], end, RECENT_S, &all));
+                let twice = Recent::together([series.recent(), series.recent()].into_iter()).summary(RECENT_S);
+                prop_assert_eq!(twice, Series::summary_of(&[&series, &series], end, RECENT_S, &all));
+            }
+        }
     }
 
     #[test]
     fn percentiles_need_samples() {
         let mut series = Series::default();
-        series.push((1..=60).map(|at| second(at, 4, 2_000)).collect(), 60);
+        series.push((1..=60).map(|at| second(at, 4, 2_000)).collect(), 0);
         let p50 = series.quantiles(60, 60, 60, 0.5);
         assert!(p50.iter().skip(2).all(|value| value.is_some_and(|ms| (1.8..2.2).contains(&ms))), "{p50:?}");
         assert!(series.quantiles(60, 60, 60, 0.99).iter().all(Option::is_none), "80 requests tell no p99");
-        assert_eq!(series.summary(60, 60, &covered(0, 60)).p99.map(f64::round), Some(2.0));
+        assert_eq!(Series::summary_of(&[&series], 60, 60, &covered(0, 60)).p99.map(f64::round), Some(2.0));
     }
 }

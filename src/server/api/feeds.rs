@@ -26,17 +26,22 @@ const BEAT: Duration = Duration::from_millis(1_000);
 const PAUSE: Duration = Duration::from_millis(200);
 /// Seconds of history that exist.
 const MAX_HISTORY: i64 = 900;
+/// Seconds of all deployments together that one frame may hold: about 20 MB.
+const MOST_SECONDS: i64 = 120_000;
+/// So many seconds of history are sent however many deployments there are.
+const LEAST_HISTORY: i64 = 60;
 
 impl ControlPlane {
-    /// Frames of everything that serves: the first with history, then one a second and one at each change.
+    /// Frames of everything that serves: the first with history (less of it the more deployments there are), then one a second and one at each change.
     pub(super) fn live(&self, call: &Call) -> Result<Response, Fault> {
         if call.method != Method::GET {
             return Err(call.no_such_method("the live feed", &["GET"]));
         }
         let history = call.query.number::<i64>("history")?.unwrap_or(0).clamp(0, MAX_HISTORY);
-        let from = now_ms() / 1_000 - history;
+        let deployments = i64::try_from(self.app.router.deployments()).unwrap_or(i64::MAX);
+        let history = history.min((MOST_SECONDS / deployments.max(1)).max(LEAST_HISTORY));
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(send_frames(self.app.clone(), self.app.closing.subscribe(), from, sender));
+        tokio::spawn(send_frames(self.app.clone(), self.app.closing.subscribe(), history, sender));
         Ok(feed(call, receiver))
     }
 
@@ -99,10 +104,12 @@ fn feed(call: &Call, receiver: mpsc::Receiver<io::Result<Bytes>>) -> Response {
 async fn send_frames(
     app: std::sync::Arc<App>,
     mut closing: watch::Receiver<bool>,
-    mut from: i64,
+    history: i64,
     sender: mpsc::Sender<io::Result<Bytes>>,
 ) {
     let mut changes = app.store.changes();
+    let mut from = now_ms() / 1_000 - history;
+    let mut history_s = Some(u32::try_from(history).unwrap_or(0));
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first beat is immediate.
@@ -116,6 +123,7 @@ async fn send_frames(
             at_ms: now_ms(),
             journal_seq: app.store.journal_seq(),
             state_seq: app.store.state_seq(),
+            history_s: history_s.take(),
             endpoints,
             process: app.telemetry.process(),
         };

@@ -175,6 +175,11 @@ impl Router {
         names
     }
 
+    /// How many deployments all endpoints have together.
+    pub fn deployments(&self) -> usize {
+        self.endpoints.load().values().map(|e| lock(&e.state).snapshot.targets.len()).sum()
+    }
+
     /// Live state of all endpoints, with the finished seconds that begin at or after `from` (unix seconds). The second
     /// value is the `from` of the next frame.
     pub fn frame(&self, from: i64) -> (Vec<LiveEndpoint>, i64) {

@@ -19,6 +19,8 @@ pub struct Buffer {
     shown: Option<VecDeque<u64>>,
     /// Lines the workspace could not hand over.
     pub dropped: u64,
+    /// Older lines that made room for newer ones.
+    pub let_go: u64,
     instances: BTreeSet<u32>,
 }
 
@@ -50,6 +52,7 @@ impl Buffer {
         let over = self.lines.len().saturating_sub(KEPT);
         self.lines.drain(..over);
         self.first += over as u64;
+        self.let_go += over as u64;
         if let Some(shown) = &mut self.shown {
             while shown.front().is_some_and(|at| *at < self.first) {
                 shown.pop_front();
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn it_keeps_the_newest_lines_and_passes_over_those_it_has() {
         let mut buffer = filled(KEPT as u64 + 500);
-        assert_eq!(buffer.len(), KEPT);
+        assert_eq!((buffer.len(), buffer.let_go), (KEPT, 500));
         let again: Vec<_> = (KEPT as u64..KEPT as u64 + 510).map(line).collect();
         buffer.push(&again, Level::Debug, None, &Filter::default());
         assert_eq!(buffer.line(None).map(|line| line.seq), Some(KEPT as u64 + 509));

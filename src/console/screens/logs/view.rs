@@ -125,6 +125,9 @@ fn status(model: &Model, ui: &mut Ui, area: Rect) {
     if !state.list.filter.text.is_empty() {
         note = format!("/{}: {note}", state.list.filter.text);
     }
+    if state.buffer.let_go > 0 {
+        note.push_str(&format!(", {} older let go", numbers::count(state.buffer.let_go)));
+    }
     if state.buffer.dropped > 0 {
         note.push_str(&format!(", {} dropped", numbers::count(state.buffer.dropped)));
     }
