@@ -42,6 +42,16 @@ fn kill(signal: &str, pid: &str) {
     assert!(std::process::Command::new("kill").args([signal, pid]).status().unwrap().success());
 }
 
+/// Waits until a process is stopped, as a shell does.
+fn stopped(pid: &str) {
+    let started = std::time::Instant::now();
+    let state = || std::process::Command::new("ps").args(["-o", "state=", "-p", pid]).output().unwrap().stdout;
+    while !state().starts_with(b"T") {
+        assert!(started.elapsed().as_secs() < 120, "{pid} did not stop");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn after_quitting() {
     let home = tempfile::tempdir().unwrap();
@@ -72,6 +82,8 @@ fn after_being_stopped_and_continued() {
     let pid = pid(home.path());
     kill("-TSTP", &pid);
     terminal.until("the screen given back", |screen| !screen.contains("Nothing is served"));
+    // it gives the screen back first and stops then: continued before that, it would stop for good
+    stopped(&pid);
     kill("-CONT", &pid);
     terminal.wait("Nothing is served here yet");
     terminal.send("q");

@@ -68,7 +68,7 @@ fn runtime(model: &Model, ui: &mut Ui, area: Rect, info: &WorkspaceInfo) {
         total => format!(" of {}", numbers::bytes(total)),
     };
     let free = numbers::bytes(info.disk_free_bytes);
-    let disk = format!("{} used by the data folder; {free}{of} free", numbers::bytes(info.disk_used_bytes));
+    let disk = format!("{} used, {free}{of} free", numbers::bytes(info.disk_used_bytes));
     facts.push(("disk", disk));
     facts.push(("data folder", info.data_dir.clone()));
     facts.push(("process", format!("{}, up {}", process.pid, numbers::span_ms(process.uptime_s as i64 * 1_000))));
