@@ -41,8 +41,10 @@ struct One(bool);
 
 impl Instance for One {
     fn score(&mut self, _: &ScoreRequest) -> ScoreResponse {
-        while self.0 {
-            std::thread::park();
+        if self.0 {
+            loop {
+                std::thread::park();
+            }
         }
         ScoreResponse {
             status: 200,
