@@ -24,6 +24,8 @@ impl Reconciler {
         let wanted = self.store.get_as::<Deployment>(&key);
         let result = match wanted {
             Err(error) => Err(Stop::Failed(error.to_arm())),
+            // Deleted before this was even begun.
+            Ok(None) if tracker.is_to_stop() => Err(Stop::Canceled),
             Ok(None) => Err(Stop::Failed(ArmError::new(
                 "ResourceNotFound",
                 format!("Deployment \"{name}\" of endpoint \"{endpoint}\" does not exist (any more)."),
@@ -48,7 +50,10 @@ impl Reconciler {
             let Some(doc) = store.get(&key)? else { return Ok(end) };
             let end = end.and(self.keep_report(&slot));
             let mut body: Deployment = doc.decode()?;
-            body.properties.provisioning_state = ended(&result);
+            // One that is to be deleted stays so: this was given up for it.
+            if body.properties.provisioning_state != ProvisioningState::Deleting {
+                body.properties.provisioning_state = ended(&result);
+            }
             body.properties.properties.remove(ERROR);
             if let Err(Stop::Failed(error)) = &result {
                 body.properties.properties.insert(ERROR.to_owned(), error.message.clone());

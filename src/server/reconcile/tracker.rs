@@ -65,6 +65,10 @@ impl Cancel {
         let _ = self.wish.subscribe().wait_for(|wish| *wish == Wish::Stop).await;
     }
 
+    fn is_asked(&self) -> bool {
+        *self.wish.borrow() == Wish::Stop
+    }
+
     fn too_late(&self) -> Result<(), Stop> {
         let mut stop = false;
         self.wish.send_modify(|wish| {
@@ -125,6 +129,11 @@ impl Tracker {
             () = self.cancel.asked() => Err(Stop::Canceled),
             result = work => Ok(result),
         }
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_to_stop(&self) -> bool {
+        self.cancel.is_asked()
     }
 
     /// From here on the operation can no longer be stopped.

@@ -207,7 +207,7 @@ fn slow_model(house: &House) -> std::path::PathBuf {
         ..Default::default()
     };
     let node = |i: usize| pb::NodeProto {
-        op_type: if i % 2 == 0 { "Sin" } else { "Tanh" }.to_owned(),
+        op_type: if i.is_multiple_of(2) { "Sin" } else { "Tanh" }.to_owned(),
         name: format!("n{i}"),
         input: vec![format!("x{i}")],
         output: vec![format!("x{}", i + 1)],

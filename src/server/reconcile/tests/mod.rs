@@ -216,6 +216,21 @@ async fn a_deployment_is_deleted_while_it_loads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_for_a_deletion_ends_canceled_in_whatever_order_they_are_taken_up() {
+    let house = House::new().await;
+    house.endpoint(json!({}));
+    let create = house.ask("create", uses(house.model("ok")));
+    assert!(house.reconciler.stop_operation(&create));
+    let delete = house.ask("delete", |d| d.properties.provisioning_state = ProvisioningState::Deleting);
+    // Neither has been begun yet.
+    house.reconciler.nudge("e", Some("blue"));
+    assert_eq!(house.ended(&delete).await.status, "Succeeded");
+    assert_eq!(house.ended(&create).await.status, "Canceled");
+    assert!(house.store.get(&Key::deployment("e", "blue")).unwrap().is_none());
+    assert!(house.reconciler.pool("e", "blue").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_a_crash_interrupted_is_finished_after_the_restart() {
     let house = House::new().await;
     house.endpoint(json!({}));
