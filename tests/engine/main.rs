@@ -2,6 +2,7 @@
 
 mod build;
 mod damaged;
+mod extremes;
 mod memory;
 mod node_tests;
 mod score;

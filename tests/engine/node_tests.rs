@@ -23,21 +23,21 @@ const PACKAGE: &str = "onnx==1.23.2";
 const TABLE: &str = "assets/onnx-node-tests.md";
 
 #[derive(Deserialize)]
-struct Index {
+pub struct Index {
     onnx: String,
-    cases: Vec<Case>,
+    pub cases: Vec<Case>,
 }
 
 #[derive(Deserialize)]
-struct Case {
-    kind: String,
-    name: String,
+pub struct Case {
+    pub kind: String,
+    pub name: String,
     rtol: f64,
     atol: f64,
-    inputs: Vec<String>,
+    pub inputs: Vec<String>,
     outputs: Vec<String>,
-    operators: Vec<String>,
-    skip: Option<String>,
+    pub operators: Vec<String>,
+    pub skip: Option<String>,
     sets: usize,
 }
 
@@ -65,7 +65,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// The folder of cases, made once by the package itself.
-fn cases() -> Result<PathBuf, String> {
+pub fn cases() -> Result<PathBuf, String> {
     // Cases of one's own (exports of a training library, say) in the same form.
     if let Some(folder) = std::env::var_os("MLCONSOLE_NODE_CASES") {
         return Ok(folder.into());
@@ -86,7 +86,7 @@ fn cases() -> Result<PathBuf, String> {
 }
 
 /// Name on the wire and width of an ONNX element type.
-fn wire_type(number: i32) -> Option<(&'static str, usize)> {
+pub fn wire_type(number: i32) -> Option<(&'static str, usize)> {
     Some(match number {
         1 => ("FP32", 4),
         2 => ("UINT8", 1),
@@ -105,7 +105,7 @@ fn wire_type(number: i32) -> Option<(&'static str, usize)> {
     })
 }
 
-fn wire_bytes(tensor: &TensorProto) -> Vec<u8> {
+pub fn wire_bytes(tensor: &TensorProto) -> Vec<u8> {
     if tensor.data_type != 8 {
         return tensor.raw_data.clone();
     }
@@ -113,7 +113,7 @@ fn wire_bytes(tensor: &TensorProto) -> Vec<u8> {
     tensor.string_data.iter().flat_map(prefixed).collect()
 }
 
-fn read(path: &Path) -> TensorProto {
+pub fn read(path: &Path) -> TensorProto {
     TensorProto::decode(&std::fs::read(path).expect("a data file")[..]).expect("a tensor")
 }
 

@@ -138,6 +138,16 @@ impl EvalOp for Guarded {
 
 impl TypedOp for Guarded {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        // Asked for the facts of given values before it runs: rules panic on bad ones too.
+        let known = |at: usize| inputs.get(at)?.konst.as_ref()?.cast_to_scalar::<i64>().ok();
+        match self.check {
+            Check::TopK { axis } => {
+                let length = inputs[0].shape[axis].as_i64().unwrap_or(i64::from(u32::MAX));
+                ensure!(known(1).is_none_or(|k| (0..=length).contains(&k)), "more is asked for than there is");
+            }
+            Check::Range => ensure!(known(2) != Some(0), "the step is zero"),
+            _ => {}
+        }
         self.inner.output_facts(inputs)
     }
 
