@@ -47,7 +47,7 @@ fn run(args: Args) -> Result<()> {
     }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if args.command.is_none() {
-        // The screen lives on this thread. Whatever else runs in the process, and all threads it starts, give way to it.
+        // The screen has a thread that this one starts. Whatever else runs in the process, and all it starts, give way.
         builder.on_thread_start(give_way);
     }
     let runtime = builder.enable_all().build().wrap_err("the asynchronous runtime cannot be started")?;

@@ -39,12 +39,17 @@ fn millis(from: Instant, to: Instant) -> f64 {
     to.saturating_duration_since(from).as_secs_f64() * 1_000.0
 }
 
-/// Processor seconds of the first thread, which is the screen's.
+/// Processor seconds of the thread of the screen.
 fn screen_seconds(pid: u32) -> Result<f64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat"))?;
-    let nanoseconds: f64 =
-        text.split_whitespace().next().and_then(|n| n.parse().ok()).ok_or_else(|| eyre!("{text}"))?;
-    Ok(nanoseconds / 1e9)
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim() == "screen" {
+            let text = std::fs::read_to_string(task.join("schedstat"))?;
+            let nanoseconds: Option<f64> = text.split_whitespace().next().and_then(|n| n.parse().ok());
+            return Ok(nanoseconds.ok_or_else(|| eyre!("no time in {text:?}"))? / 1e9);
+        }
+    }
+    Err(eyre!("the console has no thread for its screen"))
 }
 
 impl Person {

@@ -23,4 +23,4 @@ mod term;
 pub mod widgets;
 
 pub use app::options::{Access, ConsoleOptions, ContextEntry, Opening};
-pub use app::run::run;
+pub use app::start::run;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
@@ -24,12 +25,24 @@ pub struct Executor {
     nudge: Arc<Notify>,
     running: HashMap<u64, (Call, AbortHandle)>,
     epoch: u64,
+    /// Where the work is done.
+    there: Handle,
 }
 
 impl Executor {
+    /// One that works on the present runtime, wherever it is used.
     pub fn new(events: UnboundedSender<Event>, access: Access) -> Self {
         let nudge = Arc::new(Notify::new());
-        Self { events, workspace: None, access, poller: None, nudge, running: HashMap::new(), epoch: 1 }
+        Self {
+            events,
+            workspace: None,
+            access,
+            poller: None,
+            nudge,
+            running: HashMap::new(),
+            epoch: 1,
+            there: Handle::current(),
+        }
     }
 
     /// A workspace was opened: its feed is followed from now on.
@@ -38,7 +51,7 @@ impl Executor {
         self.epoch = epoch;
         self.workspace = Some(workspace.clone());
         let poller = Poller { workspace, epoch, events: self.events.clone(), nudge: self.nudge.clone() };
-        self.poller = Some(tokio::spawn(poller.run()).abort_handle());
+        self.poller = Some(self.there.spawn(poller.run()).abort_handle());
     }
 
     /// Leaves the context: what is in flight is dropped.
@@ -83,7 +96,7 @@ impl Executor {
             let _ = events.send(Event::Reply { epoch, task, call: Box::new(call), outcome });
         };
         self.running.retain(|_, (_, handle)| !handle.is_finished());
-        self.running.insert(task, (asked, tokio::spawn(work).abort_handle()));
+        self.running.insert(task, (asked, self.there.spawn(work).abort_handle()));
     }
 
     /// Gives up a call.

@@ -22,10 +22,11 @@ mod opening;
 /// How the console is started.
 pub mod options;
 mod poller;
-/// The loop.
-pub mod run;
+mod run;
 /// What is remembered from one run to the next.
 pub mod saved;
+/// The beginning and the end.
+pub mod start;
 /// Work in flight and messages about it.
 pub mod tasks;
 /// Events to changes of the model and effects.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use color_eyre::eyre::eyre;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::options::Opening;
@@ -13,16 +14,22 @@ use crate::client::Workspace;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What is being opened, if anything. Starting another one, or dropping it, gives the one before up.
-#[derive(Default)]
 pub struct Opener {
+    /// Where the work is done.
+    there: Handle,
     work: Option<(u64, JoinHandle<color_eyre::Result<Workspace>>)>,
 }
 
 impl Opener {
+    /// One that opens on the present runtime, wherever it is used.
+    pub fn new() -> Self {
+        Self { there: Handle::current(), work: None }
+    }
+
     /// Opens a context for `epoch`.
     pub fn start(&mut self, epoch: u64, opening: Opening) {
         self.give_up();
-        self.work = Some((epoch, tokio::spawn(opening)));
+        self.work = Some((epoch, self.there.spawn(opening)));
     }
 
     /// The end of the opening; never, when there is none.

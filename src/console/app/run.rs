@@ -4,20 +4,18 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crossterm::event::{Event as TermEvent, KeyEventKind, MouseEvent, MouseEventKind};
-use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::{Effect, Event, Hit, Mouse};
-use super::exec::{self, Executor};
+use super::exec::Executor;
 use super::keep;
 use super::model::Model;
 use super::opening::Opener;
-use super::options::{ConsoleOptions, Limits, Reach};
+use super::options::{ConsoleOptions, Reach};
 use super::poller::now_ms;
-use super::saved::Saved;
 use super::update::update;
 use crate::console::screens::Drawn;
 use crate::console::term::{self, Screen};
@@ -28,80 +26,17 @@ const INPUT_EVERY: Duration = Duration::from_millis(10);
 const NEWS_EVERY: Duration = Duration::from_millis(100);
 /// Longest time news are taken in without a look at the keys.
 const SLICE: Duration = Duration::from_millis(3);
-/// How long the end waits for the last text of the state file.
-const LAST_WORDS: Duration = Duration::from_millis(50);
 
-/// Runs the console until the user quits.
-///
-/// # Errors
-/// The configured keys conflict, or the terminal cannot be used.
-pub async fn run(options: ConsoleOptions) -> color_eyre::Result<()> {
-    let saved = match &options.state_file {
-        Some(path) => Saved::parse(&std::fs::read_to_string(path).unwrap_or_default()),
-        None => Saved::default(),
-    };
-    let mut settings = options.settings.clone();
-    let limits = Limits {
-        plain: !knows_unicode(|name| std::env::var(name).ok()),
-        colourless: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-    };
-    if limits.colourless {
-        settings.theme = crate::console::look::theme::ThemeName::Mono;
-    } else if let Some(theme) = saved.theme {
-        settings.theme = theme;
-    }
-    settings.mouse = saved.mouse.unwrap_or(settings.mouse);
-    settings.ascii |= limits.plain;
-    let context = options.contexts.iter().find(|context| context.name == options.context);
-    let context = context.cloned().unwrap_or_default();
-    let mut model = Model::new(settings, context.clone(), saved)?;
-    model.configured = options.settings.clone();
-    model.limits = limits;
-    model.contexts = options.contexts.clone();
-    model.zone = TimeZone::system();
-    model.owns_workspace = options.owns_workspace;
-    model.demo = options.demo;
-    model.flags.clone_from(&options.flags);
-    model.now = now_ms();
-    model.data.link = crate::console::data::Link::Opening { since_ms: model.now };
-
-    let screen = Screen::take(model.settings.mouse)?;
-    model.size = screen.size()?;
-    let (events, inbox) = unbounded_channel();
-    let (keeper, texts) = watch::channel(String::new());
-    let kept = options.state_file.clone().map(|path| tokio::spawn(exec::keep(path, texts)));
-    if let (Some(path), Some(reload)) = (options.config_file.clone(), options.reload.clone()) {
-        tokio::spawn(keep::watch(path, reload, events.clone()));
-    }
-    let program = Program {
-        executor: Executor::new(events, context.access),
-        model,
-        screen,
-        drawn: Drawn::default(),
-        keeper,
-        opener: Opener::default(),
-        ended: false,
-        options,
-    };
-    let (outcome, opener) = program.run(inbox).await;
-    term::restore();
-    opener.end().await;
-    if let Some(kept) = kept {
-        // The text that was asked for last; a disk that takes longer does not keep anybody from leaving.
-        let _ = tokio::time::timeout(LAST_WORDS, kept).await;
-    }
-    outcome
-}
-
-struct Program {
-    model: Model,
-    screen: Screen,
-    drawn: Drawn,
-    executor: Executor,
-    keeper: watch::Sender<String>,
-    opener: Opener,
-    ended: bool,
-    options: ConsoleOptions,
+/// The program: the model, and what carries out its effects.
+pub(super) struct Program {
+    pub(super) model: Model,
+    pub(super) screen: Screen,
+    pub(super) drawn: Drawn,
+    pub(super) executor: Executor,
+    pub(super) keeper: watch::Sender<String>,
+    pub(super) opener: Opener,
+    pub(super) ended: bool,
+    pub(super) options: ConsoleOptions,
 }
 
 /// What woke the loop.
@@ -116,7 +51,7 @@ enum Woken {
 
 impl Program {
     /// Runs to the end; gives what is still being opened.
-    async fn run(mut self, mut inbox: UnboundedReceiver<Event>) -> (color_eyre::Result<()>, Opener) {
+    pub(super) async fn run(mut self, mut inbox: UnboundedReceiver<Event>) -> (color_eyre::Result<()>, Opener) {
         let outcome = self.turn(&mut inbox).await;
         (outcome, self.opener)
     }
@@ -333,13 +268,6 @@ impl Program {
     }
 }
 
-/// Whether locale and terminal can show more than ASCII; what says nothing about it can.
-fn knows_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(&variable).find(|value| !value.is_empty());
-    let locale = locale.is_none_or(|value| value.to_lowercase().replace('-', "").contains("utf8"));
-    locale && !matches!(variable("TERM").as_deref(), Some("linux" | "dumb"))
-}
-
 /// A slider's or chart's hit, made exact by the column.
 fn exact(area: ratatui::layout::Rect, hit: &Hit, column: u16) -> Hit {
     let at = u64::from(column.saturating_sub(area.x));
@@ -359,22 +287,5 @@ async fn sleep(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_terminals_get_plain_characters() {
-        let with = |pairs: &'static [(&str, &str)]| {
-            knows_unicode(move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_string()))
-        };
-        assert!(with(&[]));
-        assert!(with(&[("LANG", "en_US.UTF-8"), ("TERM", "xterm-256color")]));
-        assert!(with(&[("LC_ALL", ""), ("LANG", "C.utf8")]));
-        assert!(!with(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
-        assert!(!with(&[("TERM", "linux")]));
     }
 }
