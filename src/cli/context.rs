@@ -19,7 +19,7 @@ pub fn run(command: &ContextCommand, common: &Common) -> Result<(), CliError> {
     let json = common.output == OutputFormat::Json;
     match command {
         ContextCommand::List => list(&config, json),
-        ContextCommand::Use { name } => choose(&config, name, common.config.clone()),
+        ContextCommand::Use { name } => choose(&config, name, common.config.clone(), json),
         ContextCommand::Show { name } => {
             let wanted = name.as_deref().or(common.context.as_deref());
             let (name, context) = config.context(wanted).map_err(CliError::Usage)?;
@@ -41,12 +41,15 @@ fn list(config: &Config, json: bool) -> Result<(), CliError> {
     table.print()
 }
 
-fn choose(config: &Config, name: &str, path: Option<PathBuf>) -> Result<(), CliError> {
+fn choose(config: &Config, name: &str, path: Option<PathBuf>, json: bool) -> Result<(), CliError> {
     config.context(Some(name)).map_err(CliError::Usage)?;
     let path = path
         .or_else(config::default_path)
         .ok_or_else(|| CliError::failed("there is no home folder to keep the configuration in: give --config"))?;
     config::set_current_context(&path, name)?;
+    if json {
+        return print_json(&json!({"name": name, "current": true}));
+    }
     print(&format!("the current context is {name}"))
 }
 

@@ -13,6 +13,7 @@ fn whatever_a_command_says_with_output_json_is_json() {
     let workspace = home.serve().with_sample();
     let json = |arguments: &[&str]| -> Value { workspace.run(&[arguments, &["-o", "json"]].concat()).ok().json() };
     assert_eq!(json(&["env"]), workspace.run(&["env", "--format", "json"]).ok().json());
+    assert_eq!(json(&["context", "use", "local"]), serde_json::json!({"name": "local", "current": true}));
     let chosen = workspace.run(&["env", "-o", "json", "--format", "fish"]).ok();
     assert!(chosen.out.starts_with("set -gx "), "what was asked for in so many words wins: {}", chosen.out);
     assert_eq!(json(&["model", "list"])[0]["name"], "restaurant-recommender");
