@@ -89,7 +89,7 @@ fn sliders(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, draft: &
     let model_of =
         |name: &str| view.deployments.get(name).and_then(|deployment| deployment.model()).unwrap_or_default();
     let models = marks.iter().map(|(name, _)| ui.measure(&model_of(name))).max().unwrap_or(0);
-    let models = models.clamp(8, (area.width / 8).max(14));
+    let models = models.clamp(8, (area.width / 5).max(14));
     let mut label = (names + 6).max(20);
     if wide {
         label = names + models + 14;
