@@ -14,7 +14,7 @@ fn newcomer(size: (u16, u16)) {
     terminal.then("x", "POST");
     terminal.until("a template of the request", |screen| screen.contains("input_data") || screen.contains("{"));
     terminal.then("\x13", "200");
-    terminal.then("\x1b", "restaurant-recommender:2");
+    terminal.then("\x1b", "p50 p95 p99");
     let screen = terminal.then("t", "If you apply");
     assert!(screen.contains("90 %") && screen.contains("10 %"), "{screen}");
     let screen = terminal.then("w", "move from blue to green");
@@ -30,7 +30,7 @@ fn newcomer(size: (u16, u16)) {
         row(screen, "▲ green").is_some_and(|row| row.contains("10 %") && !row.contains('→'))
     });
     terminal.until("measured shares of before", |screen| measured(screen, "▲ green").is_some_and(|share| share < 30.0));
-    terminal.then("\x1b", "restaurant-recommender:1");
+    terminal.then("\x1b", "p50 p95 p99");
     terminal.then("\x1b", "Needs attention");
     terminal.send("q");
     let (well, _) = terminal.end();
