@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use mlconsole::client::{ScoreCall, Workspace, sample};
 use mlconsole::resources::{Counts, Deployment, TrafficMap, Weight};
+use mlconsole::server::telemetry::DeploymentTelemetry;
 use mlconsole::server::{Options, start};
 
 const CALLERS: usize = 4;
@@ -154,27 +155,20 @@ async fn two_hundred_random_changes_under_load_cost_no_request() {
     let callers: Vec<_> =
         (0..CALLERS).map(|n| tokio::spawn(caller(workspace.clone(), Arc::clone(&truth), n))).collect();
 
-    // A deleted deployment takes its counts along: they are added up as long as it is there.
     let mut totals: BTreeMap<&'static str, u32> = BTreeMap::new();
-    let counts_of_house = || {
-        let mut sum = Counts::default();
-        house.app().telemetry.endpoint(sample::ENDPOINT).deployments().iter().for_each(|d| sum.add(&d.totals()));
-        sum
+    // A deleted deployment takes its counts along, and a call may end after it is gone: all that ever counted are kept.
+    let mut counters: Vec<Arc<DeploymentTelemetry>> = Vec::new();
+    let meet = |counters: &mut Vec<Arc<DeploymentTelemetry>>| {
+        for found in house.app().telemetry.endpoint(sample::ENDPOINT).deployments() {
+            if !counters.iter().any(|known| Arc::ptr_eq(known, &found)) {
+                counters.push(found);
+            }
+        }
     };
-    let mut gone = Counts::default();
+    meet(&mut counters);
     for n in 0..CHANGES {
-        let kept: BTreeMap<String, Counts> = house
-            .app()
-            .telemetry
-            .endpoint(sample::ENDPOINT)
-            .deployments()
-            .iter()
-            .map(|d| (d.name().to_owned(), d.totals()))
-            .collect();
-        let there = operator.there.clone();
         *totals.entry(operator.change(n).await).or_default() += 1;
-        // What was deleted was idle: its counts before the deletion are final.
-        there.difference(&operator.there).filter_map(|name| kept.get(name)).for_each(|counts| gone.add(counts));
+        meet(&mut counters);
         // Load between the changes too, not only during the slow ones.
         let goal = truth.calls.load(Ordering::SeqCst) + 5;
         let patience = Instant::now() + Duration::from_secs(60);
@@ -188,8 +182,8 @@ async fn two_hundred_random_changes_under_load_cost_no_request() {
         caller.await.unwrap();
     }
     let calls = truth.calls.load(Ordering::SeqCst);
-    let mut sum = counts_of_house();
-    sum.add(&gone);
+    let mut sum = Counts::default();
+    counters.iter().for_each(|counter| sum.add(&counter.totals()));
     println!("{calls} calls during {totals:?}");
     assert_eq!((sum.ok, sum.total()), (calls, calls));
     assert_eq!(house.app().telemetry.endpoint(sample::ENDPOINT).refused.get(), Counts::default());
