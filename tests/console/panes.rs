@@ -9,7 +9,7 @@ use mlconsole::console::app::nav::Place;
 use mlconsole::console::look::theme::ThemeName;
 use mlconsole::console::screens;
 use mlconsole::resources::live::SampleRequest;
-use mlconsole::resources::{Deployment, EndpointKeys, ModelVersion, Signature, Sku, TensorSpec};
+use mlconsole::resources::{Deployment, Endpoint, EndpointKeys, ModelVersion, Signature, Sku, TensorSpec};
 
 use crate::dump;
 use crate::fixture::{busy, feed, press, write};
@@ -193,4 +193,21 @@ fn typing_never_acts() {
         let effects = update(&mut model, Event::Paste("q\ny\n:quit\n".into()));
         assert!(effects.is_empty(), "{place:?}: {effects:?}");
     }
+}
+
+/// An endpoint of Kubernetes is told apart, and its deployments have what only these have.
+#[test]
+fn a_kubernetes_endpoint_says_so() {
+    let mut model = busy(120, 40);
+    let mut endpoints: Vec<Endpoint> = model.data.endpoints.values().filter_map(|view| view.resource.clone()).collect();
+    let cluster =
+        "/subscriptions/0/resourceGroups/l/providers/Microsoft.MachineLearningServices/workspaces/l/computes/k8s";
+    endpoints.iter_mut().for_each(|endpoint| endpoint.properties.compute = Some(cluster.into()));
+    feed(&mut model, Feed::Endpoints(endpoints));
+    model.jump(Place::Endpoint("restaurants".into()));
+    assert!(dump::glyphs(&dump::draw(&model)).contains("kubernetes: k8s"));
+    model.jump(Place::DeploymentForm { endpoint: "restaurants".into(), name: Some("blue".into()), model: None });
+    press(&mut model, "pagedown");
+    let text = dump::glyphs(&dump::draw(&model));
+    assert!(text.contains("Kubernetes") && text.contains("memory, most"), "{text}");
 }

@@ -53,7 +53,10 @@ fn header(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         AuthMode::AMLToken => "aml token",
         AuthMode::AADToken => "aad token",
     });
-    let note = format!("auth: {}   generation {}", auth.unwrap_or("–"), view.generation);
+    let compute = view.resource.as_ref().and_then(|resource| resource.properties.compute.as_deref());
+    let compute = compute.and_then(|id| id.rsplit('/').next());
+    let compute = compute.map_or_else(String::new, |name| format!("kubernetes: {name}   "));
+    let note = format!("{compute}auth: {}   generation {}", auth.unwrap_or("–"), view.generation);
     ui.section(area, &view.name, &note, true);
     let mut line = figures::state(model, view);
     let properties = view.resource.as_ref().map(|resource| &resource.properties);
