@@ -4,8 +4,8 @@
 
 v1 (blue) adds three independent opinions: the guest's taste, the last restaurant, and what is popular at that hour.
 v2 (green) is a two-layer network over the same three inputs, so it can learn that at lunch the place matters and at
-dinner the taste; to its opinion it adds where guests with a similar taste went. Both answer with the five best
-restaurants and their probabilities. Green is right more often and works several times as hard for each guest.
+dinner the taste; to its opinion it adds where guests with a similar taste went at that time of day. Both answer with
+the five best restaurants and their probabilities. Green is right more often, and works many times as hard for each guest.
 """
 
 import argparse
@@ -25,7 +25,8 @@ TOP = 5
 BATCH = 1200
 USER, LAST, HOUR = 12, 12, 6  # widths of the three embeddings of v2
 HIDDEN = 64
-NEIGHBOURS = 16.0  # weight of what similar guests did, beside the network's opinion
+OTHERS = 16.0  # weight of what similar guests did, beside the network's opinion
+ALIKE_TASTE, ALIKE_HOUR = 2.0, 6.0  # how close a guest's taste and the time of day have to be
 FACTORS = 2  # width of the two factor tables of v1
 
 
@@ -80,8 +81,13 @@ class Blue:
         ]
 
 
+def part_of_day(hour):
+    """0: morning, 1: lunch, 2: dinner, 3: night."""
+    return 0 if 5 <= hour < 11 else 1 if 11 <= hour < 16 else 2 if 16 <= hour < 22 else 3
+
+
 class Green:
-    """Three embeddings, one hidden layer, one score a restaurant; and the visits of guests with a similar taste."""
+    """Three embeddings, one hidden layer, one score a restaurant; and where guests with a similar taste went then."""
 
     epochs, rate, decay = 30, 0.004, 3e-4
 
@@ -104,14 +110,21 @@ class Green:
 
     def logits(self, w, user, last, hour):
         parts, logits = self.network(w, user, last, hour)
-        alike = softmax(w["guest_embedding"][user] @ w["guest_embedding"].T)
-        return parts, logits + alike @ w["visits"]
+        asked = np.concatenate([w["guest_embedding"][user], w["hour_embedding"][hour]], axis=1)
+        return parts, logits + softmax(asked @ w["occasions"].T) @ w["choices"]
 
     def finish(self, weights, visits):
-        """The share of each restaurant in each guest's visits."""
-        counts = np.zeros((world.GUESTS, weights["score_bias"].size))
-        np.add.at(counts, (visits[:, 0], visits[:, 3]), 1)
-        weights["visits"] = on_grid(NEIGHBOURS * counts / counts.sum(axis=1, keepdims=True))
+        """An occasion is a guest at a time of day; its choices are the shares of the restaurants visited then."""
+        parts = np.array([part_of_day(hour) for hour in range(world.HOURS)])
+        count = parts.max() + 1
+        counts = np.zeros((count, world.GUESTS, weights["score_bias"].size))
+        np.add.at(counts, (parts[visits[:, 2]], visits[:, 0], visits[:, 3]), 1)
+        counts = counts.reshape(count * world.GUESTS, -1)
+        times = np.stack([weights["hour_embedding"][parts == part].mean(axis=0) for part in range(count)])
+        guests = np.tile(weights["guest_embedding"], (count, 1))
+        keys = np.concatenate([ALIKE_TASTE * guests, ALIKE_HOUR * np.repeat(times, world.GUESTS, axis=0)], axis=1)
+        weights["occasions"] = on_grid(keys)
+        weights["choices"] = on_grid(OTHERS * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
     def gradients(self, user, last, hour, chosen):
         (joined, hidden), logits = self.network(self.w, user, last, hour)
@@ -139,9 +152,10 @@ class Green:
             helper.make_node("Gemm", ["joined", "hidden_weight", "hidden_bias"], ["mixed"], name="hidden"),
             helper.make_node("Relu", ["mixed"], ["active"], name="relu"),
             helper.make_node("Gemm", ["active", "score_weight", "score_bias"], ["opinion"], name="scores"),
-            helper.make_node("Gemm", ["guest", "guest_embedding"], ["likeness"], name="likeness", transB=1),
+            helper.make_node("Concat", ["guest", "time"], ["asked"], name="occasion", axis=1),
+            helper.make_node("Gemm", ["asked", "occasions"], ["likeness"], name="likeness", transB=1),
             helper.make_node("Softmax", ["likeness"], ["alike"], name="alike", axis=1),
-            helper.make_node("MatMul", ["alike", "visits"], ["others"], name="what_others_did"),
+            helper.make_node("MatMul", ["alike", "choices"], ["others"], name="what_others_chose"),
             helper.make_node("Add", ["opinion", "others"], ["logits"], name="add_up"),
         ]
 

@@ -121,13 +121,13 @@ async fn plan(workspace: &Workspace, endpoint: &str, path: &str, bodies: Vec<Byt
 }
 
 /// Guests of a group in the demo's traffic, and single requests for each group.
-const GROUP: usize = 1_500;
+const GROUP: usize = 400;
 const SINGLES: usize = 29;
 
 /// The gentle traffic of the demo: it swells and ebbs like a day of two minutes, with a trickle beside it, until `stop`.
 ///
 /// One request in thirty asks for a whole group of guests. Blue's three opinions are added up fast for any number of
-/// them; green's network, which knows more, takes several times as long: that is why green is sometimes slow.
+/// them; green, which also asks what similar guests chose, takes several times as long: so it is sometimes slow.
 ///
 /// # Errors
 /// When an endpoint's address or credential cannot be had.
