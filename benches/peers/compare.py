@@ -1,8 +1,10 @@
-"""mlconsole against two Python servers: the same ONNX file, the same request, the same load, in one run.
+"""mlconsole against three Python servers: the same ONNX file, the same request, the same load, in one run.
 
     python3 benches/peers/compare.py [--binary target/release/mlconsole] [--seconds 10] [--connections 8]
 
-Makes a virtual environment under target/test-venv/peers at the first run. Each server is loaded alone, in turn, by the same
+Makes virtual environments under target/test-venv at the first run (MLServer has one of its own: it wants other versions; where it
+cannot be installed the others are compared all the same). MLServer speaks the Open Inference Protocol alone: it is asked in that, and
+compared with mlconsole asked in that. Each server is loaded alone, in turn, by the same
 closed loop (a request a connection at a time, over plain http, kept alive where the server does, with a key). Two figures a server: requests a second, and
 the CPU time its processes used for a request (from /proc, so that the load generator's share of a small machine does not matter).
 Every answer is checked to be a 200 with a body; the ratios compare mlconsole with each peer.
@@ -26,16 +28,24 @@ BODY = (ROOT / "assets" / "restaurants" / "sample-request.json").read_bytes()
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def environment():
-    """The interpreter of the peers' virtual environment, made when missing."""
-    folder = ROOT / "target" / "test-venv" / "peers"
-    wanted = (HERE / "requirements.txt").read_text()
+def v2_body():
+    """The same request in the Open Inference Protocol: a tensor a column."""
+    table = json.loads(BODY)["input_data"]
+    column = lambda i: [row[i] for row in table["data"]]
+    tensor = lambda i, name: {"name": name, "shape": [len(table["data"])], "datatype": "INT64", "data": column(i)}
+    return json.dumps({"inputs": [tensor(i, name) for i, name in enumerate(table["columns"])]}).encode()
+
+
+def environment(name, requirements):
+    """The programs of the peers' virtual environment, made when missing."""
+    folder = ROOT / "target" / "test-venv" / name
+    wanted = (HERE / requirements).read_text()
     stamp = folder / "installed.txt"
     if not (stamp.exists() and stamp.read_text() == wanted):
-        print("making the peers' environment (once)", file=sys.stderr)
+        print(f"making the environment '{name}' (once)", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", HERE / "requirements.txt"], check=True)
+        subprocess.run([*pip, "-r", HERE / requirements], check=True)
         stamp.write_text(wanted)
     return folder / "bin"
 
@@ -72,11 +82,11 @@ def cpu_seconds(pid):
 class Connection:
     """A connection that sends one prepared request again and again; opened anew only when the server closes it."""
 
-    def __init__(self, port, path, key):
+    def __init__(self, port, path, key, body=BODY):
         self.port = port
         self.open()
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
-        self.request = f"{head}Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+        self.request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
     def call(self):
         """The body of one answer."""
@@ -107,25 +117,25 @@ class Connection:
         return data
 
 
-def hammer(port, path, key, until):
-    """Requests answered before `until`, on one connection."""
-    connection, count = Connection(port, path, key), 0
+def hammer(place, until):
+    """Requests answered before `until`, on one connection. `place` are a connection's arguments."""
+    connection, count = Connection(*place), 0
     while time.monotonic() < until:
         connection.call()
         count += 1
     return count
 
 
-def measure(pid, port, path, key, seconds, connections):
+def measure(pid, place, seconds, connections):
     """(requests a second, CPU microseconds a request) after a warm-up."""
-    run_load(port, path, key, min(2.0, seconds), connections)
+    run_load(place, min(2.0, seconds), connections)
     before, started = cpu_seconds(pid), time.monotonic()
-    count = run_load(port, path, key, seconds, connections)
+    count = run_load(place, seconds, connections)
     elapsed = time.monotonic() - started
     return count / elapsed, (cpu_seconds(pid) - before) / count * 1e6
 
 
-def run_load(port, path, key, seconds, connections):
+def run_load(place, seconds, connections):
     """Forked processes, as threads of one interpreter would share its lock; monotonic clocks agree between them."""
     until, pipes = time.monotonic() + seconds, []
     for _ in range(connections):
@@ -133,7 +143,7 @@ def run_load(port, path, key, seconds, connections):
         child = os.fork()
         if child == 0:
             try:
-                os.write(writer, str(hammer(port, path, key, until)).encode())
+                os.write(writer, str(hammer(place, until)).encode())
             except BaseException as error:
                 os.write(writer, f"error: {error}".encode()[:4000])
             os._exit(0)
@@ -180,16 +190,35 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def peer(command, settings, port, arguments):
+def peer(command, settings, place, arguments, folder=HERE):
     """Runs one Python server under the load; returns its two figures and an answer."""
-    with Server(command, env=os.environ | {"PEER_MODEL": str(MODEL), "PEER_KEY": "k", **settings}, cwd=HERE) as process:
-        wait_until(lambda: Connection(port, "/score", "k").call(), process, command[0])
-        answer = Connection(port, "/score", "k").call()
-        return (*measure(process.pid, port, "/score", "k", arguments.seconds, arguments.connections), answer)
+    with Server(command, env=os.environ | {"PEER_MODEL": str(MODEL), "PEER_KEY": "k", **settings}, cwd=folder) as process:
+        wait_until(lambda: Connection(*place).call(), process, command[0])
+        answer = Connection(*place).call()
+        return (*measure(process.pid, place, arguments.seconds, arguments.connections), answer)
+
+
+def mlserver(arguments):
+    """MLServer with as many workers; None where it cannot be installed."""
+    try:
+        bin = environment("mlserver", "mlserver-requirements.txt")
+    except subprocess.CalledProcessError as error:
+        print(f"MLServer is not compared: it could not be installed here ({error})", file=sys.stderr)
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, (http, grpc, metrics) = pathlib.Path(scratch), (free_port() for _ in range(3))
+        ports = {"http_port": http, "grpc_port": grpc, "metrics_port": metrics}
+        settings = {"host": "127.0.0.1", "parallel_workers": arguments.instances, "debug": False, **ports}
+        (folder / "settings.json").write_text(json.dumps(settings))
+        model = {"name": "restaurants", "implementation": "mlserver_model.Restaurants"}
+        (folder / "model-settings.json").write_text(json.dumps(model))
+        path = {"PATH": f"{bin}:{os.environ['PATH']}", "PYTHONPATH": str(HERE)}
+        place = (http, "/v2/models/restaurants/infer", "k", v2_body())
+        return peer([bin / "mlserver", "start", "."], path, place, arguments, folder)
 
 
 def mlconsole(arguments):
-    """The same for an endpoint with one deployment of the model on the plain-http listener."""
+    """The same, by form of the request, for an endpoint with one deployment of the model on the plain-http listener."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         ready, data = folder / "ready.json", folder / "data"
@@ -210,17 +239,31 @@ def mlconsole(arguments):
             keys = json.loads(run("endpoint", "keys", "restaurants", "--output", "json"))
             key = keys.get("primaryKey") or keys["primary_key"]
             plain = json.loads(ready.read_text())["plain_http"].removeprefix("http://")
-            port, path = int(plain.rsplit(":", 1)[1]), "/endpoints/restaurants/score"
-            answer = Connection(port, path, key).call()
-            return (*measure(process.pid, port, path, key, arguments.seconds, arguments.connections), answer)
+            port, base = int(plain.rsplit(":", 1)[1]), "/endpoints/restaurants"
+            name = json.loads(Connection(port, f"{base}/v2/repository/index", key).call())[0]["name"]
+            places = {"score": (port, f"{base}/score", key), "v2": (port, f"{base}/v2/models/{name}/infer", key, v2_body())}
+
+            def figures(place):
+                answer = Connection(*place).call()
+                return (*measure(process.pid, place, arguments.seconds, arguments.connections), answer)
+
+            return {form: figures(place) for form, place in places.items()}
+
+
+def values(answer):
+    """Restaurants and scores, flat, whatever the form of the answer."""
+    answer = json.loads(answer)
+    answer = answer.get("outputs", answer)
+    if isinstance(answer, list):
+        answer = {output["name"]: [output["data"]] for output in answer}
+    flat = lambda name: [value for row in answer[name] for value in row]
+    return flat("restaurant"), flat("score")
 
 
 def same_answer(ours, theirs):
     """Both name the same restaurants with the same scores (to 1e-3)."""
-    ours, theirs = json.loads(ours), json.loads(theirs)
-    ours = ours.get("outputs", ours)
-    scores = zip(ours["score"][0], theirs["score"][0])
-    return ours["restaurant"] == theirs["restaurant"] and all(abs(a - b) < 1e-3 for a, b in scores)
+    (places, scores), (their_places, their_scores) = values(ours), values(theirs)
+    return places == their_places and all(abs(a - b) < 1e-3 for a, b in zip(scores, their_scores, strict=True))
 
 
 def main():
@@ -233,24 +276,31 @@ def main():
     if not arguments.binary.exists():
         sys.exit(f"{arguments.binary} is not there: cargo build --release")
     arguments.binary = arguments.binary.resolve()
-    bin = environment()
+    bin = environment("peers", "requirements.txt")
 
     ours = mlconsole(arguments)
     workers = str(arguments.instances)
     port, azure = free_port(), free_port()
     uvicorn = [bin / "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", str(port), "--workers", workers, "--no-access-log"]
     azmlinfsrv = [bin / "azmlinfsrv", "--entry_script", "score.py", "--port", str(azure)]
+    score = lambda port: (port, "/score", "k")
     peers = [
-        ("FastAPI + ONNX Runtime", peer(uvicorn, {}, port, arguments)),
-        ("azureml-inference-server-http", peer(azmlinfsrv, {"WORKER_COUNT": workers}, azure, arguments)),
+        ("FastAPI + ONNX Runtime", "score", peer(uvicorn, {}, score(port), arguments)),
+        ("azureml-inference-server-http", "score", peer(azmlinfsrv, {"WORKER_COUNT": workers}, score(azure), arguments)),
+        ("MLServer", "v2", mlserver(arguments)),
     ]
     print(f"recommender-v1, JSON over plain http, {arguments.connections} connections, {workers} instances or workers, {arguments.seconds:g} s each")
     print(f"{'server':32} {'requests/s':>12} {'CPU µs/request':>15} {'requests/s ratio':>17} {'CPU ratio':>10}")
-    print(f"{'mlconsole':32} {ours[0]:12.0f} {ours[1]:15.1f}")
-    for name, theirs in peers:
-        if not same_answer(ours[2], theirs[2]):
-            sys.exit(f"{name} answers something else: {theirs[2][:200]} instead of {ours[2][:200]}")
-        print(f"{name:32} {theirs[0]:12.0f} {theirs[1]:15.1f} {ours[0] / theirs[0]:17.1f} {theirs[1] / ours[1]:10.1f}")
+    for form, figures in ours.items():
+        print(f"{f'mlconsole, {form}':32} {figures[0]:12.0f} {figures[1]:15.1f}")
+    for name, form, theirs in peers:
+        if theirs is None:
+            print(f"{name:32} not installed")
+            continue
+        rate, cpu, answer = ours[form]
+        if not same_answer(answer, theirs[2]):
+            sys.exit(f"{name} answers something else: {theirs[2][:200]} instead of {answer[:200]}")
+        print(f"{name:32} {theirs[0]:12.0f} {theirs[1]:15.1f} {rate / theirs[0]:17.1f} {theirs[1] / cpu:10.1f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ mod damaged;
 mod extremes;
 mod memory;
 mod node_tests;
+mod plain;
 mod score;
 mod serve;
 mod sources;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tract_onnx::prelude::{TValue, TVec};
@@ -19,7 +19,8 @@ use super::{Instance, LoadError, MemoryUse, ScoreRequest, ScoreResponse, Servabl
 use crate::resources::Signature;
 
 /// Says how much of an answer (or request) is JSON when binary tensors follow.
-const JSON_LENGTH: &str = "inference-header-content-length";
+const JSON_LENGTH: HeaderName = HeaderName::from_static(JSON_LENGTH_NAME);
+const JSON_LENGTH_NAME: &str = "inference-header-content-length";
 
 /// A model under the name and version it has below `/v2/models/`.
 pub struct Named {
@@ -157,7 +158,7 @@ impl OnnxInstance {
     }
 
     fn v2(&mut self, request: &ScoreRequest) -> ScoreResponse {
-        let path = percent_decode_str(&request.path).decode_utf8_lossy().into_owned();
+        let path = percent_decode_str(&request.path).decode_utf8_lossy();
         let Some(resource) = v2::resource(&path) else {
             return fault(
                 "error",
@@ -237,7 +238,7 @@ impl OnnxInstance {
                 let mut response = ScoreResponse { model_time, ..json_answer(200, answer.body) };
                 if let Some(length) = answer.json_length {
                     response.content_type = "application/octet-stream";
-                    response.headers.push((JSON_LENGTH, length.to_string()));
+                    response.headers.push((JSON_LENGTH_NAME, length.to_string()));
                 }
                 response
             }

@@ -1,6 +1,5 @@
 //! How endings become status codes, headers and words (reference: API §7.2 to §7.4).
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -26,6 +25,9 @@ pub const SHADOW: HeaderName = HeaderName::from_static("mlconsole-shadow");
 const ERROR_STATUS: HeaderName = HeaderName::from_static("ms-azureml-model-error-statuscode");
 const ERROR_REASON: HeaderName = HeaderName::from_static("ms-azureml-model-error-reason");
 
+/// Of an answer, with some to spare: the map is made once at its size.
+const HEADERS: usize = 12;
+
 const NO_WEIGHT: &str = "No valid deployments to route to. Please check that the endpoint has at least one deployment with \
                          positive weight values or use a deployment specific header to route.";
 
@@ -50,11 +52,23 @@ fn reason(mut response: Response, reason: &'static str) -> Response {
 
 /// Milliseconds with three decimals.
 pub fn millis(duration: Duration) -> HeaderValue {
-    let micros = duration.as_micros();
-    let mut text = String::with_capacity(16);
-    // Writing to a string cannot fail.
-    let _ = write!(text, "{}.{:03}", micros / 1_000, micros % 1_000);
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("0"))
+    if duration < Duration::from_micros(1) {
+        return HeaderValue::from_static("0.000");
+    }
+    let mut micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    // Twenty digits and a point at most, written from the end: formatting costs as much as a small model.
+    let (mut text, mut start, mut digits) = ([0; 24], 24, 0);
+    while digits < 4 || micros > 0 {
+        if digits == 3 {
+            start -= 1;
+            text[start] = b'.';
+        }
+        start -= 1;
+        text[start] = b'0' + (micros % 10) as u8;
+        micros /= 10;
+        digits += 1;
+    }
+    HeaderValue::from_bytes(&text[start..]).unwrap_or(HeaderValue::from_static("0"))
 }
 
 pub fn unauthorized(failure: &AuthFailure) -> Response {
@@ -163,6 +177,7 @@ fn answered(model: ScoreResponse, queued: Duration, failed: StatusCode) -> Answe
     };
     let mut response = bytes(status, None, model.body);
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(model.content_type));
     for (name, value) in model.headers {
         // A header that is none is the engine's mistake, not a reason to withhold the answer.
@@ -210,6 +225,15 @@ mod tests {
         assert_eq!(status(Ending::Panicked, false), (424, Outcome::ModelError));
         assert_eq!(status(Ending::Hung, false), (424, Outcome::ModelError));
         assert_eq!(status(Ending::Stopped, false), (503, Outcome::ServerError));
+    }
+
+    #[test]
+    fn times_are_milliseconds_with_three_decimals() {
+        for (micros, text) in [(0, "0.000"), (7, "0.007"), (999, "0.999"), (1_000, "1.000"), (1_234_567, "1234.567")] {
+            assert_eq!(millis(Duration::from_micros(micros)), text);
+        }
+        assert_eq!(millis(Duration::from_nanos(999)), "0.000");
+        assert_eq!(millis(Duration::from_micros(u64::MAX)), "18446744073709551.615");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::early;
 use super::http::{Request, Response, json, text};
 use super::listen::Limits;
 use super::mirror;
-use super::pool::Pool;
+use super::pool::{Ending, Pool, Refusal};
 use super::router::{Entry, Routed, Router, Unrouted};
 use super::snapshot::Snapshot;
 use crate::server::engine::ScoreRequest;
@@ -201,23 +201,22 @@ async fn routed(
         response_body: None,
     };
     let tally = Tally { telemetry: Arc::clone(&target.telemetry), record: Some(record) };
-    let (answer, body) = match (admission, &target.pool) {
+    let (mut response_bytes, mut response_body) = (0, wants_bodies.then(Bytes::new));
+    let answer = match (admission, &target.pool) {
         (Ok(permit), Some(pool)) => {
             let request = score_request(pool, admitted, path, parts, body);
             if !mirrors.is_empty() {
                 mirror::send(&snapshot, &mirrors, &request);
             }
             let ending = pool.call(permit, request).await;
-            let body = match &ending {
-                super::pool::Ending::Answered { response, .. } => response.body.clone(),
-                _ => Bytes::new(),
-            };
-            (answer::ended(ending, &target.name, pool.settings().request_timeout, snapshot.kubernetes), body)
+            if let Ending::Answered { response, .. } = &ending {
+                response_bytes = response.body.len() as u64;
+                response_body = wants_bodies.then(|| response.body.clone());
+            }
+            answer::ended(ending, &target.name, pool.settings().request_timeout, snapshot.kubernetes)
         }
-        (Ok(_), None) => {
-            (answer::refused(super::pool::Refusal::NotReady, &target.name, snapshot.kubernetes), Bytes::new())
-        }
-        (Err(refusal), _) => (answer::refused(refusal, &target.name, snapshot.kubernetes), Bytes::new()),
+        (Ok(_), None) => answer::refused(Refusal::NotReady, &target.name, snapshot.kubernetes),
+        (Err(refusal), _) => answer::refused(refusal, &target.name, snapshot.kubernetes),
     };
     let Answer { mut response, outcome, queued, model } = answer;
     let headers = response.headers_mut();
@@ -230,8 +229,8 @@ async fn routed(
         record.status = status;
         record.queued = queued;
         record.model = model;
-        record.response_bytes = body.len() as u64;
-        record.response_body = wants_bodies.then_some(body);
+        record.response_bytes = response_bytes;
+        record.response_body = response_body;
     });
     response
 }

@@ -39,8 +39,25 @@ fn name_of_localhost(host: &str) -> Option<&str> {
     (name.1.eq_ignore_ascii_case(".localhost") && !name.0.is_empty()).then_some(name.0)
 }
 
+/// Whether the one Host header says `localhost` or `127.0.0.1` and this port, as it nearly always does.
+fn is_usual(headers: &HeaderMap, port: u16) -> bool {
+    let mut all = headers.get_all(HOST).iter();
+    let (Some(Ok(host)), None) = (all.next().map(|v| v.to_str()), all.next()) else { return false };
+    host.rsplit_once(':').is_some_and(|(host, digits)| {
+        matches!(host, "localhost" | "127.0.0.1")
+            && digits.bytes().all(|b| b.is_ascii_digit())
+            && digits.parse() == Ok(port)
+    })
+}
+
 /// Checks the Host (`port` is the listener's; `None` lets any host pass) and sorts the request.
 pub fn sort(uri: &Uri, headers: &HeaderMap, port: Option<u16>, extra: &[String]) -> Result<Asked, BadHost> {
+    if let Some(port) = port
+        && uri.authority().is_none()
+        && is_usual(headers, port)
+    {
+        return Ok(by_path(uri.path()));
+    }
     let authority = match (authority(uri, headers), port) {
         (Ok(authority), _) => Some(authority),
         (Err(_), None) => None,
@@ -64,9 +81,13 @@ pub fn sort(uri: &Uri, headers: &HeaderMap, port: Option<u16>, extra: &[String])
     if let Some(endpoint) = by_host {
         return Ok(Asked::Score { endpoint: endpoint.to_owned(), path: path.to_owned() });
     }
-    let Some(rest) = path.strip_prefix("/endpoints/") else { return Ok(Asked::Control) };
+    Ok(by_path(path))
+}
+
+fn by_path(path: &str) -> Asked {
+    let Some(rest) = path.strip_prefix("/endpoints/") else { return Asked::Control };
     let (endpoint, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    Ok(Asked::Score { endpoint: endpoint.to_owned(), path: path.to_owned() })
+    Asked::Score { endpoint: endpoint.to_owned(), path: path.to_owned() }
 }
 
 #[cfg(test)]
@@ -92,6 +113,7 @@ mod tests {
         assert_eq!(ask("[::1]:8443", "/endpoints/fraud/v2/models/m/infer"), score("fraud", "/v2/models/m/infer"));
         assert_eq!(ask("Fraud.LOCALHOST:8443", "/score"), score("Fraud", "/score"));
         assert_eq!(ask("localhost:8443", "/subscriptions"), Ok(Asked::Control));
+        assert_eq!(ask("LOCALHOST:8443", "/endpoints/fraud/score"), score("fraud", "/score"));
     }
 
     #[test]
@@ -102,6 +124,9 @@ mod tests {
             assert_eq!(ask(host, "/"), Err(BadHost::Foreign(host.into())));
         }
         assert_eq!(ask("a@localhost:8443", "/"), Err(BadHost::Malformed));
+        for host in ["localhost:+8443", "localhost:"] {
+            assert!(ask(host, "/").is_err(), "{host}");
+        }
         assert_eq!(ask(".localhost:8443", "/"), Err(BadHost::Foreign(".localhost:8443".into())));
         assert_eq!(sort(&"/".parse().unwrap(), &HeaderMap::new(), Some(1), &[]), Err(BadHost::Malformed));
         assert_eq!(sort(&"/".parse().unwrap(), &HeaderMap::new(), None, &[]), Ok(Asked::Control));

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod declared;
+mod dense;
 pub mod deny;
 pub mod file;
 pub mod fixes;

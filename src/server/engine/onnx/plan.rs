@@ -8,9 +8,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::{InferenceFact, InferenceModel, TractError, format_err};
 
-use super::guard;
 use super::memory::Ledger;
 use super::spec::Spec;
+use super::{dense, guard};
 use crate::server::engine::panic_text;
 
 /// An optimised graph and what it takes to run, shared by all instances.
@@ -118,7 +118,7 @@ impl Planner {
 }
 
 fn build(model: InferenceModel) -> TractResult<Plan> {
-    let mut model = model.into_typed()?.into_decluttered()?.into_optimized()?;
+    let mut model = dense::rewrite(model.into_typed()?.into_decluttered()?)?.into_optimized()?;
     guard::install(&mut model)?;
     let plan = model.into_runnable()?;
     Ok(Arc::new(Planned { ledger: Ledger::of(&plan)?, plan }))

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use super::nested::{Flat, Given};
+use super::scan::{Cursor, Number};
 use crate::server::engine::datatype::{Datatype, Element, with_element};
 
 /// One JSON scalar.
@@ -106,6 +107,28 @@ impl Frame {
     pub fn finish(self, shape: impl Fn(&str) -> Vec<usize>) -> Result<Vec<(String, Given)>, String> {
         let asked = self.columns.into_iter().flatten();
         asked.map(|(name, column)| Ok((name.clone(), column.finish(shape(&name))?))).collect()
+    }
+}
+
+impl Frame {
+    /// Reads rows of numbers; `None` where the general parser has to look.
+    pub fn scan(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        self.rows = cursor.list(|cursor| {
+            let mut columns = self.columns.iter_mut();
+            cursor.list(|cursor| {
+                let cell = match cursor.number()? {
+                    Number::Unsigned(v) => Cell::Unsigned(v),
+                    Number::Signed(v) => Cell::Signed(v),
+                    Number::Float(v) => Cell::Float(v),
+                };
+                match columns.next()? {
+                    Some((_, column)) => column.push(&cell).ok(),
+                    None => Some(()),
+                }
+            })?;
+            columns.next().is_none().then_some(())
+        })?;
+        Some(())
     }
 }
 

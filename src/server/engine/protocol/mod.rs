@@ -2,6 +2,8 @@
 
 pub mod columns;
 pub mod nested;
+mod plain;
+pub mod scan;
 pub mod score;
 pub mod v2;
 pub mod v2_frame;
@@ -50,9 +52,14 @@ impl<'m> Slots<'m> {
         Self { specs, given: specs.iter().map(|_| None).collect() }
     }
 
+    /// The position of an input.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.specs.iter().position(|s| s.name == name)
+    }
+
     /// The position of an input, or an error that names those there are.
     pub fn find(&self, name: &str) -> Result<usize, String> {
-        self.specs.iter().position(|s| s.name == name).ok_or_else(|| {
+        self.position(name).ok_or_else(|| {
             let names: Vec<String> = self.specs.iter().map(|s| format!("'{}'", s.name)).collect();
             format!("unknown input '{name}'; the model's inputs are {}", names.join(", "))
         })

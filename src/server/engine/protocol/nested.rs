@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use tract_onnx::prelude::Tensor;
 use tract_onnx::prelude::tract_ndarray::{ArrayD, IxDyn};
 
+use super::scan::Cursor;
 use crate::server::engine::datatype::{Datatype, Element, with_element};
 
 /// Deepest nesting taken: more dimensions than any real tensor has.
@@ -156,6 +157,17 @@ fn fill<'de, T: Element, A: SeqAccess<'de>>(into: &mut Flat<T>, depth: usize, mu
     into.close(depth, length).map_err(A::Error::custom)
 }
 
+/// [`fill`] and [`Nested`] over plain JSON.
+fn scan<T: Element>(into: &mut Flat<T>, depth: usize, cursor: &mut Cursor<'_>) -> Option<()> {
+    if cursor.peek()? != b'[' {
+        let value = cursor.number()?.element::<T>()?;
+        return into.leaf(depth, Ok(value)).ok();
+    }
+    into.open(depth).ok()?;
+    let length = cursor.list(|cursor| scan(into, depth + 1, cursor))?;
+    into.close(depth, length).ok()
+}
+
 /// A tensor as read from JSON: its shape is that of the nesting.
 #[derive(Debug)]
 pub struct Given {
@@ -178,6 +190,19 @@ impl Array {
             let mut flat = Flat::<T>::new(self.missing);
             fill(&mut flat, 0, seq)?;
             finish(flat).map_err(A::Error::custom)
+        })
+    }
+}
+
+impl Array {
+    /// Reads plain JSON; `None` where the general parser has to look.
+    pub fn scan(self, cursor: &mut Cursor<'_>) -> Option<Given> {
+        with_element!(self.datatype, T => {
+            let mut flat = Flat::<T>::new(self.missing);
+            // Numbers take two bytes at least. Few lists are longer than this, and longer ones grow.
+            flat.values.reserve((cursor.left() / 2).min(16));
+            scan(&mut flat, 0, cursor)?;
+            finish(flat).ok()
         })
     }
 }
@@ -240,7 +265,33 @@ mod tests {
         assert!(read(Datatype::F32, &deep).unwrap_err().contains("deeper"));
     }
 
+    /// Whether the scanner gives up on a text or reads it as the general parser does.
+    fn agrees(datatype: Datatype, text: &str) -> bool {
+        let mut cursor = Cursor::new(text.as_bytes());
+        let scanned = Array { datatype, missing: true }.scan(&mut cursor).filter(|_| cursor.end().is_some());
+        scanned.is_none_or(|scanned| {
+            read(datatype, text).is_ok_and(|read| read.shape == scanned.shape && read.tensor == scanned.tensor)
+        })
+    }
+
     proptest! {
+        #[test]
+        fn the_scanner_agrees_or_gives_up(text in "[\\[\\]0-9,.\\-e\"a-z: ]{0,40}") {
+            for datatype in [Datatype::F32, Datatype::F16, Datatype::I8, Datatype::U64, Datatype::Bytes, Datatype::Bool] {
+                prop_assert!(agrees(datatype, &text), "{datatype:?} {text}");
+            }
+        }
+
+        #[test]
+        fn the_scanner_takes_plain_tables(rows in proptest::collection::vec(proptest::collection::vec(-1e6f32..1e6, 3), 1..6)) {
+            let text = serde_json::to_string_pretty(&rows).unwrap();
+            let scanned = Array { datatype: Datatype::F32, missing: true }.scan(&mut Cursor::new(text.as_bytes())).unwrap();
+            prop_assert_eq!(&scanned.shape, &vec![rows.len(), 3]);
+            let values: Vec<f32> = scanned.tensor.to_plain_array_view::<f32>().unwrap().iter().copied().collect();
+            prop_assert_eq!(values, rows.concat());
+            prop_assert!(agrees(Datatype::F32, &text) && agrees(Datatype::I32, &text));
+        }
+
         #[test]
         fn any_text_gives_a_tensor_or_an_error(text in "[\\[\\]0-9,.\\-e\"a-z{}: ]{0,60}") {
             for datatype in [Datatype::F32, Datatype::I8, Datatype::Bytes, Datatype::Bool] {

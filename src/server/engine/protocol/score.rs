@@ -10,8 +10,7 @@ use tract_onnx::prelude::{TValue, TVec};
 
 use super::columns::Frame;
 use super::nested::Array;
-use super::v2_input;
-use super::{Fault, Slots, write};
+use super::{Fault, Slots, plain, v2_input, write};
 use crate::server::engine::onnx::model::{OnnxModel, Output};
 
 /// Whose rules a `/score` body follows.
@@ -32,6 +31,9 @@ pub enum Form {
 
 /// Reads a body into the model's inputs.
 pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Result<(TVec<TValue>, Form), Fault> {
+    if let Some(read) = plain::read(model, dialect, body) {
+        return Ok(read);
+    }
     let key = if dialect == Dialect::Custom { "'input_data' or 'inputs'" } else { "'input_data'" };
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Fault::bad(format!("the body is empty; send a JSON object with {key}")));
@@ -166,9 +168,10 @@ fn only<'s>(slots: &'s Slots<'_>) -> Result<&'s crate::server::engine::onnx::spe
     }
 }
 
-struct InputData<'a, 'm> {
-    slots: &'a mut Slots<'m>,
-    dialect: Dialect,
+/// The value of `input_data`.
+pub struct InputData<'a, 'm> {
+    pub slots: &'a mut Slots<'m>,
+    pub dialect: Dialect,
 }
 
 impl<'de> DeserializeSeed<'de> for InputData<'_, '_> {
@@ -259,7 +262,7 @@ fn column_name(cell: super::columns::Cell<'_>) -> String {
 }
 
 /// How a frame's `data` is read: as one matrix, or column by column.
-enum Rows<'f> {
+pub enum Rows<'f> {
     Matrix(Array, &'f mut Option<super::nested::Given>),
     Columns(&'f mut Frame),
 }
@@ -285,7 +288,8 @@ impl<'de> DeserializeSeed<'de> for Rows<'_> {
 }
 
 impl InputData<'_, '_> {
-    fn frames_allowed(&self) -> Result<(), &'static str> {
+    /// Whether the model takes frames.
+    pub fn frames_allowed(&self) -> Result<(), &'static str> {
         match self.dialect {
             Dialect::Mlflow { tensors: true } => {
                 Err("this model has a tensor signature: give a list or an object by input name, not columns and data")
@@ -295,7 +299,11 @@ impl InputData<'_, '_> {
     }
 
     /// A graph with one input takes all columns, in the frame's order, as one matrix; else a column's name is its input's.
-    fn frame<E: Error>(&mut self, columns: &[String], read: impl FnOnce(Rows<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn frame<E: Error>(
+        &mut self,
+        columns: &[String],
+        read: impl FnOnce(Rows<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if let [spec] = self.slots.specs {
             let mut given = None;
             let array = Array { datatype: spec.datatype, missing: true };

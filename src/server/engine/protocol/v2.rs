@@ -29,10 +29,18 @@ pub enum About {
     Infer,
 }
 
+/// Of the longest path.
+const SEGMENTS: usize = 6;
+
 /// Reads a path. Segments are as sent: the caller has decoded percent signs.
 pub fn resource(path: &str) -> Option<Resource<'_>> {
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    Some(match segments[..] {
+    let mut segments = [""; SEGMENTS];
+    let mut count = 0;
+    for segment in path.trim_matches('/').split('/') {
+        *segments.get_mut(count)? = segment;
+        count += 1;
+    }
+    Some(match segments[..count] {
         ["v2"] => Resource::Server,
         ["v2", "health", "live"] => Resource::Live,
         ["v2", "health", "ready"] => Resource::Ready,

@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use tract_onnx::prelude::{TValue, TVec, Tensor, tract_ndarray};
 
 use super::nested::Given;
+use super::scan::Cursor;
 use super::v2_input::{Entry, List, Parameters, Payload};
 use super::{Fault, Slots, write};
 use crate::server::engine::datatype::Datatype;
@@ -80,6 +81,9 @@ pub fn read(model: &OnnxModel, json_length: Option<usize>, body: &[u8]) -> Resul
             body.len()
         )));
     };
+    if let Some(read) = scan(model, json).filter(|_| binary.is_empty()) {
+        return Ok(read);
+    }
     let mut slots = Slots::new(&model.inputs);
     let mut reader = serde_json::Deserializer::from_slice(json);
     let head = HeadSeed(&slots).deserialize(&mut reader).map_err(|e| Fault::json(&e))?;
@@ -120,6 +124,31 @@ pub fn read(model: &OnnxModel, json_length: Option<usize>, body: &[u8]) -> Resul
     }
     let wanted = wanted(model, head.id, &head.parameters, head.outputs)?;
     Ok((slots.finish()?, wanted))
+}
+
+/// Reads the plain and common: inputs with their data, perhaps an id. `None` where the general parser has to look.
+fn scan(model: &OnnxModel, json: &[u8]) -> Option<(TVec<TValue>, Wanted)> {
+    let mut cursor = Cursor::new(json);
+    let mut slots = Slots::new(&model.inputs);
+    let (mut id, mut seen) = (None, false);
+    cursor.object(|cursor, key| match key {
+        "id" if id.is_none() => {
+            id = Some(cursor.text()?.to_owned());
+            Some(())
+        }
+        "inputs" if !seen => {
+            seen = true;
+            cursor.list(|cursor| {
+                let (index, given) = Entry::scan(&slots, cursor)?.without_binary().ok()?;
+                slots.put(index, given).ok()
+            })?;
+            Some(())
+        }
+        _ => None,
+    })?;
+    cursor.end()?;
+    let wanted = Wanted { id, outputs: (0..model.outputs.len()).map(|i| (i, false)).collect() };
+    seen.then(|| slots.finish().ok())?.map(|values| (values, wanted))
 }
 
 fn wanted(model: &OnnxModel, id: Option<String>, all: &Parameters, asked: Vec<Asked>) -> Result<Wanted, Fault> {
@@ -217,12 +246,14 @@ pub fn write_answer(model: &OnnxModel, name: &str, version: &str, wanted: &Wante
         }
         body.extend_from_slice(b"{\"name\":");
         write::text(&mut body, &spec.name);
-        body.extend_from_slice(
-            format!(",\"datatype\":\"{}\",\"shape\":{:?}", spec.datatype.name(), tensor.shape()).as_bytes(),
-        );
+        body.extend_from_slice(b",\"datatype\":\"");
+        body.extend_from_slice(spec.datatype.name().as_bytes());
+        body.extend_from_slice(b"\",\"shape\":");
+        write::sizes(&mut body, tensor.shape());
         if *binary {
-            let size = write::binary_size(tensor, spec.datatype);
-            body.extend_from_slice(format!(",\"parameters\":{{\"binary_data_size\":{size}}}").as_bytes());
+            body.extend_from_slice(b",\"parameters\":{\"binary_data_size\":");
+            write::size(&mut body, write::binary_size(tensor, spec.datatype));
+            body.push(b'}');
         } else {
             body.extend_from_slice(b",\"data\":");
             write::flat(&mut body, tensor, spec.datatype);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Slots;
 use super::nested::{Array, Given};
+use super::scan::{Cursor, Number};
 
 /// Parameters of an input, an output or a request that mean something here.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -164,11 +165,51 @@ impl<'de> Visitor<'de> for Input<'_, '_> {
 
 impl Input<'_, '_> {
     fn array(&self, index: usize) -> Array {
-        Array { datatype: self.slots.specs[index].datatype, missing: false }
+        array(self.slots, index)
     }
 
     fn about<E: Error>(&self, index: usize, error: impl fmt::Display) -> E {
         E::custom(format!("input '{}': {error}", self.slots.specs[index].name))
+    }
+}
+
+fn array(slots: &Slots<'_>, index: usize) -> Array {
+    Array { datatype: slots.specs[index].datatype, missing: false }
+}
+
+impl Entry {
+    /// Reads plain JSON: a name, then in any order shape, datatype and data, once each. `None` where the general parser
+    /// has to look.
+    pub fn scan(slots: &Slots<'_>, cursor: &mut Cursor<'_>) -> Option<Self> {
+        let (mut index, mut shape, mut given) = (None, None, None);
+        let mut typed = false;
+        cursor.object(|cursor, key| match (key, index) {
+            ("name", None) => {
+                index = Some(slots.position(cursor.text()?)?);
+                Some(())
+            }
+            ("shape", _) if shape.is_none() => {
+                let mut found = Vec::with_capacity(4);
+                cursor.list(|cursor| match cursor.number()? {
+                    Number::Unsigned(size) => i64::try_from(size).ok().map(|size| found.push(size)),
+                    _ => None,
+                })?;
+                shape = Some(sizes(&found).ok()?);
+                Some(())
+            }
+            ("datatype", Some(index)) if !typed => {
+                typed = cursor.text()? == slots.specs[index].datatype.name();
+                typed.then_some(())
+            }
+            ("data", Some(index)) if given.is_none() => {
+                given = Some(array(slots, index).scan(cursor)?);
+                Some(())
+            }
+            _ => None,
+        })?;
+        let shape = shape.filter(|_| typed)?;
+        let given = shaped(given?, &shape).ok()?;
+        Some(Self { index: index?, shape, payload: Payload::Json(given) })
     }
 }
 

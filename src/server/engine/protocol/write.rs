@@ -113,6 +113,23 @@ pub fn text(out: &mut Vec<u8>, value: &str) {
     let _ = serde_json::to_writer(out, value);
 }
 
+/// A number of things.
+pub fn size(out: &mut Vec<u8>, value: usize) {
+    let _ = serde_json::to_writer(out, &value);
+}
+
+/// A shape.
+pub fn sizes(out: &mut Vec<u8>, values: &[usize]) {
+    out.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        size(out, *value);
+    }
+    out.push(b']');
+}
+
 /// Appends the tensor's bytes, little-endian; strings with their length before them.
 pub fn binary(out: &mut Vec<u8>, tensor: &Tensor, datatype: Datatype) {
     if datatype != Datatype::Bytes {
@@ -155,6 +172,15 @@ mod tests {
         assert_eq!(json(&tensor1(&[f32::NAN, f32::INFINITY]), Datatype::F32), "[null,null]");
         assert_eq!(json(&tensor1::<f32>(&[]), Datatype::F32), "[]");
         assert_eq!(json(&Tensor::zero::<f32>(&[2, 0]).unwrap(), Datatype::F32), "[[],[]]");
+    }
+
+    #[test]
+    fn shapes_look_as_they_are_debugged() {
+        for shape in [&[][..], &[7], &[1, 3, 224]] {
+            let mut out = Vec::new();
+            sizes(&mut out, shape);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{shape:?}"));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::server::telemetry::MirrorEvent;
 /// Calls of more time in the model are handed to an instance's own thread.
 const SHORT_NS: u64 = 50_000;
 /// So are calls with more to read.
-const SHORT_BODY: usize = 4_096;
+pub(super) const SHORT_BODY: usize = 4_096;
 
 /// Why a request was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,22 @@ impl Drop for Permit {
         if self.0.accepted.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+/// Counts a live request handed over and not yet begun.
+pub struct Handed(Arc<Shared>);
+
+impl Handed {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.handed.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        self.0.handed.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -106,14 +122,14 @@ impl Pool {
     /// Runs an admitted request. Dropping the future takes it out of the queue; work that has begun goes on unseen.
     pub async fn call(&self, permit: Permit, request: ScoreRequest) -> Ending {
         let deadline = request.deadline;
-        let (sender, mut answer) = oneshot::channel();
-        let job = match self.run_here(Job::new(request, Reply::Live { permit, sender })) {
-            Ok(()) if Instant::now() > deadline => return Ending::Expired,
-            // Whatever ended the call has said so.
-            Ok(()) => return answer.try_recv().unwrap_or(Ending::Stopped),
-            Err(job) => job,
+        let (permit, request) = match self.run_here(permit, request) {
+            Ok(_) if Instant::now() > deadline => return Ending::Expired,
+            Ok(ending) => return ending,
+            Err(back) => back,
         };
-        let id = self.shared.queue.push(job);
+        let (sender, answer) = oneshot::channel();
+        let handed = Handed::new(&self.shared);
+        let id = self.shared.queue.push(Job::new(request, Reply::Live { permit, sender, _handed: handed }));
         let waiting = Waiting { shared: &self.shared, id };
         let ending = tokio::time::timeout_at(deadline.into(), answer).await;
         match ending {
@@ -126,23 +142,20 @@ impl Pool {
         }
     }
 
-    /// Runs a call on this very thread when it is sure to be short, nobody waits and an instance is free: handing it
-    /// over would cost more than the call. Slots, order and counts are as if it had been handed over.
-    fn run_here(&self, mut job: Job) -> Result<(), Job> {
+    /// Runs a call on this very thread when it is sure to be short and an instance is free: handing it over would cost
+    /// more than the call. Slots, order and counts are as if it had been handed over.
+    fn run_here(&self, mut permit: Permit, mut request: ScoreRequest) -> Result<Ending, (Permit, ScoreRequest)> {
         let shared = &self.shared;
-        let service = shared.service_ns.load(Ordering::Relaxed);
-        let short = shared.bounded && (1..=SHORT_NS).contains(&service) && job.request.body.len() <= SHORT_BODY;
-        // All that was admitted runs already, but for this call.
-        let quiet = shared.accepted.load(Ordering::Acquire) <= shared.running.load(Ordering::Acquire) + 1;
-        if short && quiet {
+        let usual = shared.usual_ns.load(Ordering::Relaxed);
+        if shared.bounded && (1..=SHORT_NS).contains(&usual) && request.body.len() <= SHORT_BODY {
             for cell in shared.seats.load().iter() {
-                match borrow(shared, cell, job) {
-                    Ok(()) => return Ok(()),
-                    Err(back) => job = back,
-                }
+                (permit, request) = match borrow(shared, cell, permit, request) {
+                    Ok(ending) => return Ok(ending),
+                    Err(back) => back,
+                };
             }
         }
-        Err(job)
+        Err((permit, request))
     }
 
     /// Hands over a shadow copy, if its queue has room; nobody waits for it.

@@ -3,19 +3,22 @@
 //! The instance itself sits in its cell, so that a connection's thread can borrow it for a very short call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::call::{Ending, Permit};
+use super::call::{Ending, Permit, SHORT_BODY};
 use super::effort::Effort;
 use super::members::Event;
 use super::probe::Desk;
 use super::queue::{Besides, Job, Leave, Reply};
 use super::{Level, Shared};
-use crate::server::engine::{Instance, LoadError, OutOfMemory, ScoreResponse, panic_text};
+use crate::server::engine::{Instance, LoadError, OutOfMemory, ScoreRequest, ScoreResponse, panic_text};
 use crate::server::telemetry::{MirrorEvent, lock};
 use tokio::sync::oneshot;
+
+/// Waiting jobs that a borrower does before its own at most: its other connections wait meanwhile.
+const HELPED: usize = 8;
 
 /// What a thread and its keeper share.
 pub struct Cell {
@@ -43,24 +46,16 @@ struct Busy {
 }
 
 enum BusyReply {
-    Live { _running: Running, permit: Permit, sender: oneshot::Sender<Ending> },
+    /// The caller waits elsewhere.
+    Live {
+        permit: Permit,
+        sender: oneshot::Sender<Ending>,
+    },
+    /// The caller's own thread does the work.
+    Here {
+        permit: Permit,
+    },
     Shadow,
-}
-
-/// Counts a live request that is in a model.
-struct Running(Arc<Shared>);
-
-impl Running {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.running.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 impl Cell {
@@ -93,21 +88,32 @@ impl Cell {
     }
 }
 
-fn finish(shared: &Shared, reply: BusyReply, ending: Ending) {
+/// Ends a call; the answer is the ending for a caller on this very thread. The slot is free before the caller knows: its
+/// next request must find it.
+fn finish(shared: &Shared, reply: BusyReply, ending: Ending) -> Option<Ending> {
     match reply {
-        BusyReply::Live { _running, permit, sender } => {
-            // The slot is free before the caller knows: its next request must find it.
-            drop(_running);
-            drop(permit);
+        BusyReply::Live { permit, sender } => {
+            release(shared, permit);
             // A caller that has gone away wants no answer.
             let _ = sender.send(ending);
+            None
+        }
+        BusyReply::Here { permit } => {
+            release(shared, permit);
+            Some(ending)
         }
         BusyReply::Shadow => {
             let ok = matches!(&ending, Ending::Answered { response, .. } if (200..300).contains(&response.status));
             shared.telemetry.mirror(if ok { MirrorEvent::Ok } else { MirrorEvent::Failed });
             shared.queue.shadow_done();
+            None
         }
     }
+}
+
+fn release(shared: &Shared, permit: Permit) {
+    shared.running.fetch_sub(1, Ordering::AcqRel);
+    drop(permit);
 }
 
 /// The body of an instance's thread.
@@ -171,7 +177,7 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
                     // Lost in a borrowed call: somebody else must do this.
                     return shared.queue.put_back(job);
                 }
-                if !step(shared, cell, &mut seat, job, Some(&mut effort)) {
+                if !job_step(shared, cell, &mut seat, job, Some(&mut effort)) {
                     return;
                 }
             }
@@ -186,33 +192,67 @@ fn discard(instance: Option<Box<dyn Instance>>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
 }
 
-/// Does a job on the caller's thread if the instance is free and well.
-pub fn borrow(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Result<(), Job> {
-    match cell.seat.try_lock() {
-        Ok(mut seat) if seat.is_some() && !cell.retire.load(Ordering::Acquire) => {
-            step(shared, cell, &mut seat, job, None);
-            Ok(())
+/// Does a call on the caller's thread if the instance is free and well. The jobs that wait go first, as far as they are
+/// short too: nothing overtakes them, and nobody needs waking for them.
+pub fn borrow(
+    shared: &Arc<Shared>,
+    cell: &Cell,
+    permit: Permit,
+    request: ScoreRequest,
+) -> Result<Ending, (Permit, ScoreRequest)> {
+    let Ok(mut seat) = cell.seat.try_lock() else { return Err((permit, request)) };
+    for _ in 0..HELPED {
+        if seat.is_none() || cell.retire.load(Ordering::Acquire) {
+            return Err((permit, request));
         }
-        _ => Err(job),
+        if shared.handed.load(Ordering::Acquire) == 0 {
+            let since = Instant::now();
+            if since >= request.deadline {
+                return Ok(Ending::Expired);
+            }
+            let begun = Begun { request, reply: BusyReply::Here { permit }, since, queued: Duration::ZERO };
+            // Given up as hung, the call has no other end.
+            return Ok(step(shared, cell, &mut seat, begun, None).1.unwrap_or(Ending::Hung));
+        }
+        // What was handed over may be in other hands already: only those can end the wait.
+        let Some(job) = shared.queue.pop_short(SHORT_BODY) else { break };
+        job_step(shared, cell, &mut seat, job, None);
     }
+    Err((permit, request))
 }
 
-/// One job; `effort` is that of the instance's own thread, when it is on it. False when the instance is lost with it.
-fn step(
+/// One job from the queue. False when the instance is lost with it.
+fn job_step(
     shared: &Arc<Shared>,
     cell: &Cell,
     seat: &mut Option<Box<dyn Instance>>,
     job: Job,
     effort: Option<&mut Effort>,
 ) -> bool {
-    let Some(instance) = seat else { return false };
-    let Some((request, queued)) = begin(shared, cell, job) else { return true };
+    begin(shared, job).is_none_or(|begun| step(shared, cell, seat, begun, effort).0)
+}
+
+/// One call; `effort` is that of the instance's own thread, when it is on it. False when the instance is lost with it; the
+/// ending is for a caller on this very thread.
+fn step(
+    shared: &Arc<Shared>,
+    cell: &Cell,
+    seat: &mut Option<Box<dyn Instance>>,
+    begun: Begun,
+    effort: Option<&mut Effort>,
+) -> (bool, Option<Ending>) {
+    let Begun { request, reply, since, queued } = begun;
+    if !matches!(reply, BusyReply::Shadow) {
+        shared.running.fetch_add(1, Ordering::AcqRel);
+    }
+    let Some(instance) = seat else { return (false, finish(shared, reply, Ending::Stopped)) };
+    *lock(&cell.busy) = Some(Busy { since, reply });
     let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
     // Given up as hung in the meantime: a replacement is at work, this instance is one too many.
     let Some(busy) = lock(&cell.busy).take() else {
         discard(seat.take());
         shared.unstuck();
-        return false;
+        return (false, None);
     };
     let took = busy.since.elapsed();
     note_service_time(shared, took);
@@ -225,8 +265,7 @@ fn step(
         Ok(response) => {
             cell.served.store(true, Ordering::Relaxed);
             note_failure(shared, cell, &response);
-            finish(shared, busy.reply, Ending::Answered { response, queued });
-            true
+            (true, finish(shared, busy.reply, Ending::Answered { response, queued }))
         }
         Err(panic) => {
             discard(seat.take());
@@ -238,8 +277,7 @@ fn step(
                 Ok(short) => Ending::OutOfMemory(*short),
                 Err(_) => Ending::Panicked,
             };
-            finish(shared, busy.reply, ending);
-            false
+            (false, finish(shared, busy.reply, ending))
         }
     }
 }
@@ -259,36 +297,46 @@ fn leave(shared: &Shared, cell: &Cell) -> Leave {
     if needed { Leave::Soon } else { Leave::Now }
 }
 
-/// Marks the call as running; `None` when nobody wants it any more: expired work is never started.
-fn begin(shared: &Arc<Shared>, cell: &Cell, job: Job) -> Option<(crate::server::engine::ScoreRequest, Duration)> {
+/// A job whose turn has come.
+struct Begun {
+    request: ScoreRequest,
+    reply: BusyReply,
+    since: Instant,
+    queued: Duration,
+}
+
+/// Takes a job up; `None` when nobody wants it any more: expired work is never started.
+fn begin(shared: &Arc<Shared>, job: Job) -> Option<Begun> {
     let now = Instant::now();
-    let shadow = job.is_shadow();
+    let in_time = now < job.request.deadline;
     let reply = match job.reply {
-        Reply::Live { permit, sender } if now < job.request.deadline && !sender.is_closed() => {
-            BusyReply::Live { _running: Running::new(shared), permit, sender }
-        }
-        Reply::Live { permit, sender } => {
+        Reply::Live { permit, sender, .. } if in_time && !sender.is_closed() => BusyReply::Live { permit, sender },
+        Reply::Live { permit, sender, .. } => {
             drop(permit);
             let _ = sender.send(Ending::Expired);
             return None;
         }
-        Reply::Shadow if now < job.request.deadline => BusyReply::Shadow,
+        Reply::Shadow if in_time => BusyReply::Shadow,
         Reply::Shadow => {
             shared.telemetry.mirror(MirrorEvent::Failed);
             shared.queue.shadow_done();
             return None;
         }
     };
-    debug_assert_eq!(shadow, matches!(reply, BusyReply::Shadow));
-    *lock(&cell.busy) = Some(Busy { since: now, reply });
-    Some((job.request, now.saturating_duration_since(job.pushed)))
+    Some(Begun { request: job.request, reply, since: now, queued: now.saturating_duration_since(job.pushed) })
 }
 
 fn note_service_time(shared: &Shared, took: Duration) {
     let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-    let before = shared.service_ns.load(Ordering::Relaxed);
-    let next = if before == 0 { took } else { before - before / 8 + took / 8 };
-    shared.service_ns.store(next.max(1), Ordering::Relaxed);
+    let smooth = |time: &AtomicU64, took: u64| {
+        let before = time.load(Ordering::Relaxed);
+        let next = if before == 0 { took } else { before - before / 8 + took / 8 };
+        time.store(next.max(1), Ordering::Relaxed);
+    };
+    smooth(&shared.service_ns, took);
+    // A thread that lost its core for a while says nothing of the model; models that really are slow show it again.
+    let usual = shared.usual_ns.load(Ordering::Relaxed);
+    smooth(&shared.usual_ns, if usual == 0 { took } else { took.min(usual.saturating_mul(4)) });
 }
 
 /// A model's failure belongs in its log; the caller's mistakes do not.

@@ -141,6 +141,10 @@ struct Shared {
     service_ns: AtomicU64,
     /// CPU time of the instances so far, ns: what their threads tell, and the calls on other threads.
     cpu_ns: AtomicU64,
+    /// The same without outliers.
+    usual_ns: AtomicU64,
+    /// Live requests handed to the queue and not begun.
+    handed: AtomicU32,
     /// Calls may run on connections' threads while they are short.
     bounded: bool,
     /// Instances that serve, to be borrowed.
@@ -203,6 +207,8 @@ impl Pool {
             wanted: AtomicU32::new(0),
             service_ns: AtomicU64::new(0),
             cpu_ns: AtomicU64::new(0),
+            usual_ns: AtomicU64::new(0),
+            handed: AtomicU32::new(0),
             bounded: servable.is_bounded(),
             seats: ArcSwap::default(),
             restarts: AtomicU32::new(0),

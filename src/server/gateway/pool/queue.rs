@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::call::{Ending, Permit};
+use super::call::{Ending, Handed, Permit};
 use crate::server::engine::ScoreRequest;
 use crate::server::telemetry::lock;
 
@@ -17,7 +17,7 @@ const RETIRE_CHECK: Duration = Duration::from_millis(20);
 
 /// Who hears of the end.
 pub enum Reply {
-    Live { permit: Permit, sender: oneshot::Sender<Ending> },
+    Live { permit: Permit, sender: oneshot::Sender<Ending>, _handed: Handed },
     Shadow,
 }
 
@@ -138,6 +138,13 @@ impl Queue {
             };
             lanes.idle -= 1;
         }
+    }
+
+    /// The next live job, if its body is no larger than `bytes`. Never waits.
+    pub fn pop_short(&self, bytes: usize) -> Option<Job> {
+        let mut lanes = lock(&self.lanes);
+        let short = lanes.live.front().is_some_and(|job| job.request.body.len() <= bytes);
+        if short { lanes.live.pop_front() } else { None }
     }
 
     /// Gives back a job that could not be begun, first in its lane.
