@@ -1,6 +1,8 @@
 //! What the data plane costs, as ratios taken in one run:
 //!
-//!     cargo bench --bench data_plane [-- --seconds 2 --rounds 3 --connections 8]
+//!     cargo bench --bench data_plane [-- --seconds 2 --rounds 3 --connections 8 --only small]
+//!
+//! `--only` keeps the cases of a group: small, big or image.
 //!
 //! Each server runs in a process of its own, loaded by this one over loopback; its CPU time is read before and after.
 //! Cases take turns over several rounds and the median counts, so that a noisy neighbour spoils a round, not a ratio.
@@ -17,6 +19,7 @@ use servers::{Child, Kind, Server};
 
 /// A server under a load.
 struct Case {
+    group: &'static str,
     name: &'static str,
     server: Server,
     request: Request,
@@ -45,8 +48,10 @@ fn cases(connections: usize) -> Vec<Case> {
     let small = models::small_request();
     let house = Server { kind: Kind::House, model: "small", instances: 1, concurrent: 4, split: false, tls: false };
     let echo = |kind| Server { kind, ..house.clone() };
-    let case =
-        |name, server, request: &Request, connections| Case { name, server, request: request.clone(), connections };
+    let case = |name: &'static str, server: Server, request: &Request, connections| {
+        let group = if matches!(server.model, "big" | "image") { server.model } else { "small" };
+        Case { group, name, server, request: request.clone(), connections }
+    };
     let big = models::big_request();
     let one = Server { model: "big", concurrent: 1, ..house.clone() };
     let image = Server { model: "image", ..house.clone() };
@@ -84,7 +89,9 @@ fn main() {
         return servers::serve(&server);
     }
     let Settings { seconds, rounds, connections } = settings(&arguments);
-    let cases = cases(connections);
+    let only = arguments.iter().position(|a| a == "--only").and_then(|place| arguments.get(place + 1));
+    let mut cases = cases(connections);
+    cases.retain(|case| only.is_none_or(|group| case.group == group));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut measured: BTreeMap<&str, Vec<Measure>> = BTreeMap::new();
@@ -102,8 +109,8 @@ fn main() {
         let (rate, cpu) = summary(&measured[case.name]);
         println!("{:34} {rate:>10.0} {cpu:>14.1}", case.name);
     }
-    let rate = |name: &str| summary(&measured[name]).0;
-    let cpu = |name: &str| summary(&measured[name]).1;
+    let figures = |name: &str| measured.get(name).map_or((f64::NAN, f64::NAN), |measures| summary(measures));
+    let (rate, cpu) = (|name: &str| figures(name).0, |name: &str| figures(name).1);
     let engine_us = engine_loop("big");
     let ratios = [
         ("CPU/request, endpoint : bare hyper echo (budget 2.2)", cpu("endpoint") / cpu("bare hyper echo")),
@@ -120,7 +127,7 @@ fn main() {
         ("time, big model : engine's own loop (budget 1.15)", 1e6 / rate("big model, 1 connection") / engine_us),
     ];
     println!("\nengine's own loop: big model {engine_us:.0} µs, small model {:.1} µs\n", engine_loop("small"));
-    for (name, ratio) in ratios {
+    for (name, ratio) in ratios.into_iter().filter(|(_, ratio)| !ratio.is_nan()) {
         println!("{name:58} {ratio:6.2}");
     }
 }

@@ -13,18 +13,16 @@ const WEIGHTS: usize = 2_048;
 /// From so many rows on a matrix product is worth its preparations.
 const ROWS: usize = 8;
 
-/// `y = x · w + bias`, rectified if asked: `x` has rows of `inputs` values, `y` of `outputs`.
-#[derive(Debug, Clone, PartialEq)]
+/// `y = x · w`, `+ bias` if there is one, rectified if asked: `x` has rows of `inputs` values, `y` of `outputs`. The
+/// operator's inputs are `x`, `w` and perhaps the bias.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Dense {
     inputs: usize,
     outputs: usize,
-    /// A row for each input.
-    weights: Arc<[f32]>,
-    bias: Option<Arc<[f32]>>,
+    /// The one row is given out as a vector: where the batch is 1, tract leaves it out between layers.
+    flat: bool,
     rectified: bool,
 }
-
-impl Eq for Dense {}
 
 impl Op for Dense {
     fn name(&self) -> StaticName {
@@ -38,32 +36,41 @@ impl EvalOp for Dense {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = args_1!(inputs);
-        let (x, rows) = (input.try_as_plain_ram()?, input.shape().first().copied().unwrap_or(1));
-        let mut output = Tensor::zero::<f32>(&[rows, self.outputs])?;
-        self.run(x.as_slice::<f32>()?, output.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?, rows)?;
+        let rows = if inputs[0].rank() == 2 { inputs[0].shape()[0] } else { 1 };
+        let plain = |input: usize| inputs[input].try_as_plain_ram()?.as_slice::<f32>();
+        let bias = if inputs.len() > 2 { Some(plain(2)?) } else { None };
+        let shape = [rows, self.outputs];
+        let mut output = Tensor::zero::<f32>(if self.flat { &shape[1..] } else { &shape })?;
+        self.run(plain(0)?, plain(1)?, bias, output.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?, rows)?;
         Ok(tvec!(output.into_tvalue()))
     }
 }
 
 impl Dense {
-    fn run(&self, x: &[f32], y: &mut [f32], rows: usize) -> TractResult<()> {
-        ensure!(x.len() == rows * self.inputs && y.len() == rows * self.outputs, "a dense layer of another shape");
+    fn run(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], rows: usize) -> TractResult<()> {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        ensure!(
+            x.len() == rows * inputs
+                && w.len() == inputs * outputs
+                && y.len() == rows * outputs
+                && bias.is_none_or(|b| b.len() == outputs),
+            "a dense layer of another shape"
+        );
         if rows < ROWS {
-            for (x, y) in x.chunks_exact(self.inputs).zip(y.chunks_exact_mut(self.outputs)) {
-                for (x, weights) in x.iter().zip(self.weights.chunks_exact(self.outputs)) {
-                    y.iter_mut().zip(weights).for_each(|(y, w)| *y += x * w);
+            for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(outputs)) {
+                for (x, w) in x.iter().zip(w.chunks_exact(outputs)) {
+                    y.iter_mut().zip(w).for_each(|(y, w)| *y += x * w);
                 }
             }
         } else {
-            let x = tract_ndarray::ArrayView2::from_shape((rows, self.inputs), x)?;
-            let w = tract_ndarray::ArrayView2::from_shape((self.inputs, self.outputs), &self.weights)?;
-            let mut y = tract_ndarray::ArrayViewMut2::from_shape((rows, self.outputs), &mut *y)?;
+            let x = tract_ndarray::ArrayView2::from_shape((rows, inputs), x)?;
+            let w = tract_ndarray::ArrayView2::from_shape((inputs, outputs), w)?;
+            let mut y = tract_ndarray::ArrayViewMut2::from_shape((rows, outputs), &mut *y)?;
             tract_ndarray::linalg::general_mat_mul(1.0, &x, &w, 0.0, &mut y);
         }
-        for y in y.chunks_exact_mut(self.outputs) {
-            if let Some(bias) = &self.bias {
-                y.iter_mut().zip(bias.iter()).for_each(|(y, b)| *y += b);
+        for y in y.chunks_exact_mut(outputs) {
+            if let Some(bias) = bias {
+                y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
             }
             if self.rectified {
                 y.iter_mut().for_each(|y| *y = y.max(0.0));
@@ -75,8 +82,13 @@ impl Dense {
 
 impl TypedOp for Dense {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        ensure!(inputs.len() == 1 && inputs[0].rank() == 2, "a dense layer takes one matrix");
-        Ok(tvec!(f32::fact([inputs[0].shape[0].clone(), self.outputs.to_dim()])))
+        ensure!(
+            matches!((inputs.len(), inputs[0].rank()), (2 | 3, 1 | 2)),
+            "a dense layer takes a matrix and constants"
+        );
+        let rows = if inputs[0].rank() == 2 { inputs[0].shape[0].clone() } else { 1.to_dim() };
+        let outputs = self.outputs.to_dim();
+        Ok(tvec!(if self.flat { f32::fact([outputs]) } else { f32::fact([rows, outputs]) }))
     }
 
     as_op!();
@@ -85,21 +97,25 @@ impl TypedOp for Dense {
 /// Replaces the small dense layers of a decluttered model.
 pub fn rewrite(mut model: TypedModel) -> TractResult<TypedModel> {
     for node in 0..model.nodes().len() {
-        let Some((input, mut dense)) = product(&model, node)? else { continue };
-        let mut last = node;
-        if let Some((next, bias)) = followed::<Add>(&model, last)?
-            && let Some(bias) = vector(&bias, dense.outputs)
+        let Some((input, weights, mut dense)) = product(&model, node)? else { continue };
+        let (mut last, mut bias) = (node, None);
+        if let Some((next, constant)) = followed::<Add>(&model, last)?
+            && let Some(values) = vector(&constant, dense.outputs)
         {
-            (last, dense.bias) = (next, Some(bias));
+            (last, bias) = (next, Some(values));
         }
         if let Some((next, floor)) = followed::<Max>(&model, last)?
             && vector(&floor, dense.outputs).is_some_and(|floor| floor.iter().all(|v| *v == 0.0))
         {
             (last, dense.rectified) = (next, true);
         }
+        let name = model.node(last).name.clone();
         let mut patch = TypedModelPatch::new("small dense layer");
-        let tap = patch.tap_model(&model, input)?;
-        let wire = patch.wire_node(&model.node(last).name, dense, &[tap])?[0];
+        let mut wires = tvec![patch.tap_model(&model, input)?, patch.add_const(format!("{name}.weights"), weights)?];
+        if let Some(bias) = bias {
+            wires.push(patch.add_const(format!("{name}.bias"), Tensor::from_shape(&[bias.len()], &bias)?)?);
+        }
+        let wire = patch.wire_node(&name, dense, &wires)?[0];
         patch.shunt_outside(&model, last.into(), wire)?;
         patch.apply(&mut model)?;
     }
@@ -107,36 +123,44 @@ pub fn rewrite(mut model: TypedModel) -> TractResult<TypedModel> {
     Ok(model)
 }
 
-/// A matrix times few constant weights, with the outlet that gives the matrix.
-fn product(model: &TypedModel, node: usize) -> TractResult<Option<(OutletId, Dense)>> {
+/// A matrix times few constant weights: the outlet that gives the matrix, and the weights with a row for each input.
+fn product(model: &TypedModel, node: usize) -> TractResult<Option<(OutletId, Tensor, Dense)>> {
     let node = model.node(node);
     let (Some(op), [a, b]) = (node.op_as::<EinSum>(), &node.inputs[..]) else { return Ok(None) };
     let is_float = op.q_params.is_none() && op.operating_dt == f32::datum_type();
     let (facts, (names, output)) = (model.node_input_facts(node.id)?, op.axes.to_strs());
-    let plain = node.outputs[0].fact.datum_type == f32::datum_type()
-        && facts.iter().all(|f| f.datum_type == f32::datum_type() && f.rank() == 2);
+    let plain =
+        node.outputs[0].fact.datum_type == f32::datum_type() && facts.iter().all(|f| f.datum_type == f32::datum_type());
     if !is_float || !plain {
         return Ok(None);
     }
-    let (input, x, w, constant) = match (&facts[0].konst, &facts[1].konst) {
-        (None, Some(constant)) => (*a, &names[0], &names[1], constant),
-        (Some(constant), None) => (*b, &names[1], &names[0], constant),
+    let (input, fact, x, w, constant) = match (&facts[0].konst, &facts[1].konst) {
+        (None, Some(constant)) => (*a, &facts[0], &names[0], &names[1], constant),
+        (Some(constant), None) => (*b, &facts[1], &names[1], &names[0], constant),
         _ => return Ok(None),
     };
     let axes = |name: &str| name.chars().collect::<Vec<_>>();
-    let ([row, inner], [first, second], [out_row, out]) = (&axes(x)[..], &axes(w)[..], &axes(&output[0])[..]) else {
-        return Ok(None);
-    };
-    let distinct = row != inner && inner != out && row != out && row == out_row;
+    let (x, w, y) = (axes(x), axes(w), axes(&output[0]));
+    let ([.., inner], [first, second], [.., out]) = (&x[..], &w[..], &y[..]) else { return Ok(None) };
     let upright = (first, second) == (inner, out);
-    if !distinct || !(upright || (first, second) == (out, inner)) || !(1..=WEIGHTS).contains(&constant.len()) {
+    let row_of = |axes: &[char]| if axes.len() == 2 { Some(axes[0]) } else { None };
+    let rows_agree = match (row_of(&x), row_of(&y)) {
+        (Some(row), Some(same)) if row == same => row != *out && row != *inner,
+        // An axis that only one side has is of length one; that of `x` must be seen to be.
+        (row, own) => {
+            own.is_none_or(|own| !x.contains(&own) && !w.contains(&own))
+                && row.is_none_or(|row| fact.shape[0].is_one() && !w.contains(&row) && !y.contains(&row))
+        }
+    };
+    let shaped = x.len() <= 2 && y.len() <= 2 && inner != out && !y.contains(inner) && !x.contains(out) && rows_agree;
+    if !shaped || !(upright || (first, second) == (out, inner)) || !(1..=WEIGHTS).contains(&constant.len()) {
         return Ok(None);
     }
     let matrix = constant.to_plain_array_view::<f32>()?.into_dimensionality::<tract_ndarray::Ix2>()?;
     let matrix = if upright { matrix } else { matrix.reversed_axes() };
     let (inputs, outputs) = matrix.dim();
-    let dense = Dense { inputs, outputs, weights: matrix.iter().copied().collect(), bias: None, rectified: false };
-    Ok(Some((input, dense)))
+    let weights = Tensor::from_shape(&[inputs, outputs], &matrix.iter().copied().collect::<Vec<f32>>())?;
+    Ok(Some((input, weights, Dense { inputs, outputs, flat: y.len() == 1, rectified: false })))
 }
 
 /// The only user of a node's result, when it is this operation with a constant: its number and the constant.
@@ -156,12 +180,12 @@ fn followed<M: tract_onnx::tract_core::ops::binary::BinMiniOp>(
 }
 
 /// A constant as one value for each output, if it is one.
-fn vector(constant: &Tensor, outputs: usize) -> Option<Arc<[f32]>> {
+fn vector(constant: &Tensor, outputs: usize) -> Option<Vec<f32>> {
     let values = constant.as_plain_ram()?.as_slice::<f32>().ok()?;
     let (last, others) = constant.shape().split_last()?;
     match (values, others.iter().all(|d| *d == 1)) {
-        ([one], _) => Some(vec![*one; outputs].into()),
-        (_, true) if *last == outputs => Some(values.into()),
+        ([one], _) => Some(vec![*one; outputs]),
+        (_, true) if *last == outputs => Some(values.to_vec()),
         _ => None,
     }
 }
@@ -172,11 +196,11 @@ mod tests {
     use proptest::prelude::*;
     use tract_onnx::tract_core::ops::math;
 
-    /// Layers of these sizes over a batch of any size, on a product written either way round.
-    fn layers(sizes: &[usize], upright: bool, weights: &mut impl FnMut() -> f32) -> TypedModel {
+    /// Layers of these sizes over a batch of a given or of any size, on a product written either way round.
+    fn layers(sizes: &[usize], rows: Option<usize>, upright: bool, weights: &mut impl FnMut() -> f32) -> TypedModel {
         let mut model = TypedModel::default();
-        let batch = model.symbols.sym("batch");
-        let mut wire = model.add_source("x", f32::fact([batch.to_dim(), sizes[0].to_dim()])).unwrap();
+        let rows = rows.map_or_else(|| model.symbols.sym("batch").to_dim(), |rows| rows.to_dim());
+        let mut wire = model.add_source("x", f32::fact([rows, sizes[0].to_dim()])).unwrap();
         for (layer, pair) in sizes.windows(2).enumerate() {
             let mut constant = |shape: &[usize], name: &str| {
                 let values: Vec<f32> = (0..shape.iter().product()).map(|_| weights()).collect();
@@ -208,9 +232,11 @@ mod tests {
 
     #[test]
     fn small_layers_become_a_step_each_and_large_ones_stay() {
-        let small = rewrite(layers(&[4, 16, 3], true, &mut || 0.5)).unwrap();
-        assert_eq!(names(&small), ["Source", "Dense", "Dense"]);
-        let large = rewrite(layers(&[4, 512, 3], true, &mut || 0.5)).unwrap();
+        for rows in [None, Some(1), Some(7)] {
+            let small = rewrite(layers(&[4, 16, 3], rows, true, &mut || 0.5)).unwrap();
+            assert_eq!(names(&small), ["Source", "Dense", "Dense"], "{rows:?}");
+        }
+        let large = rewrite(layers(&[40, 512], None, true, &mut || 0.5)).unwrap();
         assert!(!names(&large).contains(&"Dense".to_owned()));
     }
 
@@ -218,10 +244,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
         fn answers_are_those_of_the_engine(
-            sizes in proptest::collection::vec(1usize..24, 2..5), rows in 1usize..20, upright: bool, seed: u64,
+            sizes in proptest::collection::vec(1usize..24, 2..5), rows in 1usize..20, fixed: bool, upright: bool, seed: u64,
         ) {
             let mut random = fastrand::Rng::with_seed(seed);
-            let model = layers(&sizes, upright, &mut || random.f32() * 2.0 - 1.0);
+            let model = layers(&sizes, fixed.then_some(rows), upright, &mut || random.f32() * 2.0 - 1.0);
             let values: Vec<f32> = (0..rows * sizes[0]).map(|_| random.f32() * 20.0 - 10.0).collect();
             let input = Tensor::from_shape(&[rows, sizes[0]], &values).unwrap();
             let ours = rewrite(model.clone()).unwrap();
