@@ -21,6 +21,20 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
 }
 
+impl Cell<'_> {
+    /// The name of a column: frames may number their columns.
+    pub fn into_name(self) -> String {
+        match self {
+            Self::Text(name) => name.into_owned(),
+            Self::Signed(n) => n.to_string(),
+            Self::Unsigned(n) => n.to_string(),
+            Self::Float(n) => n.to_string(),
+            Self::Truth(b) => b.to_string(),
+            Self::Null => String::new(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Cell<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Scalar;

@@ -208,7 +208,7 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
                 "columns" if columns.is_none() && self.slots.find("columns").is_err() => {
                     self.frames_allowed().map_err(A::Error::custom)?;
                     let names = map.next_value::<Vec<super::columns::Cell<'de>>>()?;
-                    columns = Some(names.into_iter().map(column_name).collect());
+                    columns = Some(names.into_iter().map(super::columns::Cell::into_name).collect());
                 }
                 "index" if !tensors && self.slots.find("index").is_err() => {
                     map.next_value::<IgnoredAny>()?;
@@ -246,18 +246,6 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
             }
             (None, None) => Ok(Form::Tensors),
         }
-    }
-}
-
-fn column_name(cell: super::columns::Cell<'_>) -> String {
-    use super::columns::Cell;
-    match cell {
-        Cell::Text(name) => name.into_owned(),
-        Cell::Signed(n) => n.to_string(),
-        Cell::Unsigned(n) => n.to_string(),
-        Cell::Float(n) => n.to_string(),
-        Cell::Truth(b) => b.to_string(),
-        Cell::Null => String::new(),
     }
 }
 
