@@ -48,7 +48,8 @@ fn run(args: Args) -> Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if args.command.is_none() {
         // The screen has a thread that this one starts. Whatever else runs in the process, and all it starts, give way.
-        builder.on_thread_start(give_way);
+        let niceness = niceness() + 5;
+        builder.on_thread_start(move || give_way(niceness));
     }
     let runtime = builder.enable_all().build().wrap_err("the asynchronous runtime cannot be started")?;
     let outcome = runtime.block_on(start(args));
@@ -57,14 +58,22 @@ fn run(args: Args) -> Result<()> {
     outcome
 }
 
+/// How readily this thread lets others go first.
+fn niceness() -> i32 {
+    // SAFETY: getpriority takes plain numbers.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
 /// Lets other threads go first: a key is to show at once while the models of the workspace keep all cores busy.
-fn give_way() {
-    // On Linux niceness belongs to a thread, whose own threads inherit it; elsewhere to the whole process.
+fn give_way(niceness: i32) {
+    // On Linux it belongs to a thread, whose own threads inherit it; elsewhere to the whole process.
     #[cfg(target_os = "linux")]
-    // SAFETY: nice takes a plain number. If it fails, the thread goes on as it was.
+    // SAFETY: setpriority takes plain numbers. If it fails, the thread goes on as it was.
     unsafe {
-        libc::nice(5);
+        libc::setpriority(libc::PRIO_PROCESS, 0, niceness);
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
 }
 
 async fn start(args: Args) -> Result<()> {

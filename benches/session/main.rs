@@ -307,7 +307,7 @@ fn logs() -> Result<()> {
     tell_stretch("10 000 log lines a second, paused", &person.watches(Duration::from_secs(10))?, "");
     let screen = person.terminal.until("the status", |screen| screen.contains(" lines"));
     let status = screen.lines().rev().find(|line| line.contains(" lines")).unwrap_or_default();
-    tell("status", status.split("f follows").last().unwrap_or_default().trim(), "");
+    tell("what the log says of itself", status.trim(), "bounded, and what is missing told");
     tell("memory, and 30 s later", &format!("{young:.1}, {:.1} MiB", person.memory()?), "flat");
     person.leaves();
     Ok(())

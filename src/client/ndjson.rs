@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::error::ClientError;
 
 /// A longer line is not a line of ours: the feed is given up instead of the memory.
-pub(super) const LONGEST_LINE: usize = 16 << 20;
+pub(super) const LONGEST_LINE: usize = 64 << 20;
 
 /// Cuts a byte stream into lines, without copying more than it must.
 #[derive(Default)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use super::call::{Answer, Burst, Call, Failure, Item, Score, Scored};
 use super::event::Event;
@@ -15,8 +16,8 @@ use crate::client::{ClientError, ErrorKind, KeyKind, NewModel, Pending, ScoreCal
 use crate::load::{self, LoadPlan, Pace, Stop};
 use crate::resources::{Deployment, Endpoint, Operation, Sku, TrafficMap, Weight};
 
-/// Lines of a log are handed over at most so often.
-const BATCH: Duration = Duration::from_millis(100);
+/// Lines of a log are gathered for so long before they are handed over.
+const BATCH: Duration = Duration::from_millis(50);
 /// Lines handed over at once, at most.
 const BATCH_LINES: usize = 2_000;
 
@@ -327,17 +328,19 @@ async fn follow(
     report: &Reporter,
 ) -> Result<Answer, ClientError> {
     let container = (!container.is_empty()).then_some(container);
-    let feed = w.follow_logs(endpoint, deployment, container, tail).await?;
-    let mut batches = feed.ready_chunks(BATCH_LINES);
-    while let Some(batch) = batches.next().await {
-        let mut lines = Vec::with_capacity(batch.len());
-        for line in batch {
+    let mut feed = w.follow_logs(endpoint, deployment, container, tail).await?.fuse();
+    while let Some(first) = feed.next().await {
+        let mut lines = vec![first?];
+        let until = Instant::now() + BATCH;
+        // Whatever comes meanwhile. Not only what is there: between two lines the connection may want its turn.
+        while lines.len() < BATCH_LINES
+            && let Ok(Some(line)) = tokio::time::timeout_at(until, feed.next()).await
+        {
             lines.push(line?);
         }
         if !report.piece(Item::Logs(lines)) {
             break;
         }
-        tokio::time::sleep(BATCH).await;
     }
     Ok(Answer::Done)
 }

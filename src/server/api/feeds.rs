@@ -15,7 +15,7 @@ use super::call::Call;
 use super::context::now_ms;
 use super::fault::Fault;
 use super::logs::{MAX_TAIL, container};
-use crate::resources::LiveFrame;
+use crate::resources::{LiveFrame, LogLine};
 use crate::server::App;
 use crate::server::gateway::http::Response;
 use crate::server::telemetry::Subscription;
@@ -26,10 +26,10 @@ const BEAT: Duration = Duration::from_millis(1_000);
 const PAUSE: Duration = Duration::from_millis(200);
 /// Seconds of history that exist.
 const MAX_HISTORY: i64 = 900;
-/// Seconds of all deployments together that one frame may hold: about 20 MB.
-const MOST_SECONDS: i64 = 120_000;
-/// So many seconds of history are sent however many deployments there are.
-const LEAST_HISTORY: i64 = 60;
+/// Seconds of all deployments together that one frame may hold: 20 MB, rarely more than 40.
+const MOST_SECONDS: i64 = 100_000;
+/// Log lines sent in one piece, at most.
+const PIECE: usize = 256;
 
 impl ControlPlane {
     /// Frames of everything that serves: the first with history (less of it the more deployments there are), then one a second and one at each change.
@@ -39,7 +39,7 @@ impl ControlPlane {
         }
         let history = call.query.number::<i64>("history")?.unwrap_or(0).clamp(0, MAX_HISTORY);
         let deployments = i64::try_from(self.app.router.deployments()).unwrap_or(i64::MAX);
-        let history = history.min((MOST_SECONDS / deployments.max(1)).max(LEAST_HISTORY));
+        let history = history.min((MOST_SECONDS / deployments.max(1)).max(1));
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(send_frames(self.app.clone(), self.app.closing.subscribe(), history, sender));
         Ok(feed(call, receiver))
@@ -152,21 +152,27 @@ async fn send_lines(
     mut closing: watch::Receiver<bool>,
     sender: mpsc::Sender<io::Result<Bytes>>,
 ) {
-    for one in subscription.backlog {
-        if sender.send(Ok(line(&one))).await.is_err() {
+    for piece in subscription.backlog.chunks(PIECE) {
+        if sender.send(Ok(joined(piece))).await.is_err() {
             return;
         }
     }
+    let mut piece = Vec::new();
     loop {
-        let next = tokio::select! {
-            next = subscription.lines.recv() => next,
+        let taken = tokio::select! {
+            taken = subscription.lines.recv_many(&mut piece, PIECE) => taken,
             () = sender.closed() => return,
             _ = closing.wait_for(|closing| *closing) => return,
         };
         // The log ends when its deployment is deleted.
-        let Some(one) = next else { return };
-        if sender.send(Ok(line(&one))).await.is_err() {
+        if taken == 0 || sender.send(Ok(joined(&piece))).await.is_err() {
             return;
         }
+        piece.clear();
     }
+}
+
+/// Lines that are there at once travel in one piece: each piece costs a record of TLS and a chunk of HTTP.
+fn joined(lines: &[LogLine]) -> Bytes {
+    lines.iter().map(line).collect::<Vec<_>>().concat().into()
 }
