@@ -17,14 +17,14 @@ use crate::server::engine::onnx::model::OnnxModel;
 pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Option<(TVec<TValue>, Form)> {
     let mut cursor = Cursor::new(body);
     let mut slots = Slots::new(&model.inputs);
-    cursor.expect(b'{')?;
+    cursor.demand(b'{')?;
     let form = match cursor.key()? {
         "input_data" if cursor.peek()? == b'[' => only(&mut slots, &mut cursor)?,
         "input_data" => input_data(&mut slots, dialect, &mut cursor)?,
         "inputs" if dialect == Dialect::Custom => inputs(&mut slots, &mut cursor)?,
         _ => return None,
     };
-    cursor.expect(b'}')?;
+    cursor.demand(b'}')?;
     cursor.end()?;
     Some((slots.finish().ok()?, form))
 }

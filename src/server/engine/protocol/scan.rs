@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads this byte, which must come next.
     #[inline]
-    pub fn expect(&mut self, byte: u8) -> Option<()> {
+    pub fn demand(&mut self, byte: u8) -> Option<()> {
         self.takes(byte).then_some(())
     }
 
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
     /// A string without escapes.
     #[inline]
     pub fn text(&mut self) -> Option<&'a str> {
-        self.expect(b'"')?;
+        self.demand(b'"')?;
         let rest = self.bytes.get(self.at..)?;
         let length = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < b' ')?;
         (rest[length] == b'"').then_some(())?;
@@ -103,14 +103,14 @@ impl<'a> Cursor<'a> {
     /// An object's next key and its colon.
     pub fn key(&mut self) -> Option<&'a str> {
         let key = self.text()?;
-        self.expect(b':')?;
+        self.demand(b':')?;
         Some(key)
     }
 
     /// A list: `item` reads each value. The answer is their number.
     #[inline]
     pub fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<usize> {
-        self.expect(b'[')?;
+        self.demand(b'[')?;
         if self.takes(b']') {
             return Some(0);
         }
@@ -121,13 +121,13 @@ impl<'a> Cursor<'a> {
             if self.takes(b']') {
                 return Some(length);
             }
-            self.expect(b',')?;
+            self.demand(b',')?;
         }
     }
 
     /// An object: `field` reads the value of each key.
     pub fn object(&mut self, mut field: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
-        self.expect(b'{')?;
+        self.demand(b'{')?;
         if self.takes(b'}') {
             return Some(());
         }
@@ -137,7 +137,7 @@ impl<'a> Cursor<'a> {
             if self.takes(b'}') {
                 return Some(());
             }
-            self.expect(b',')?;
+            self.demand(b',')?;
         }
     }
 
