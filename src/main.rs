@@ -48,7 +48,7 @@ fn run(args: Args) -> Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if args.command.is_none() {
         // The screen has a thread that this one starts. Whatever else runs in the process, and all it starts, give way.
-        let niceness = niceness() + 5;
+        let niceness = niceness() + 10;
         builder.on_thread_start(move || give_way(niceness));
     }
     let runtime = builder.enable_all().build().wrap_err("the asynchronous runtime cannot be started")?;
@@ -64,7 +64,9 @@ fn niceness() -> i32 {
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
 }
 
-/// Lets other threads go first: a key is to show at once while the models of the workspace keep all cores busy.
+/// Lets other threads go first: a key is to show at once while the models of the workspace keep all cores busy. A few
+/// steps would do among the threads of this process; but Linux weighs sessions against each other too, and of the
+/// session's weight the screen gets the part that its threads have.
 fn give_way(niceness: i32) {
     // On Linux it belongs to a thread, whose own threads inherit it; elsewhere to the whole process.
     #[cfg(target_os = "linux")]

@@ -19,6 +19,9 @@ use crate::home::{self, Place};
 
 const AGENT: &str = concat!("mlconsole-console/", env!("CARGO_PKG_VERSION"));
 
+/// How long requests in flight may go on once the console is left: nearly all take less.
+const GRACE: Duration = Duration::from_millis(30);
+
 /// Workspaces that the console started, to be stopped when it ends.
 type Owned = Arc<Mutex<Vec<Running>>>;
 
@@ -39,19 +42,17 @@ pub async fn run(common: &Common) -> Result<()> {
         open: opener(place, &owned),
     };
     let outcome = console::run(options).await;
-    stop(&owned).await;
+    stop(&owned, GRACE).await;
     outcome
 }
 
 /// Stops the workspaces this process serves, so soon that nobody waits for the prompt: the user was told that endpoints
 /// stop with the console, and a request that hangs would hang for long.
-async fn stop(owned: &Owned) {
-    /// For requests in flight, of which nearly all take less.
-    const GRACE: Duration = Duration::from_millis(30);
+async fn stop(owned: &Owned, grace: Duration) {
     /// For everything. What is not written down by then is measurements: changes were durable before their answers.
     const PATIENCE: Duration = Duration::from_millis(70);
     let all = std::mem::take(&mut *owned.lock().await);
-    let stopping = all.into_iter().map(|running| tokio::spawn(running.shutdown_within(GRACE)));
+    let stopping = all.into_iter().map(|running| tokio::spawn(running.shutdown_within(grace)));
     let stopping: Vec<_> = stopping.collect();
     let stopped = async {
         for one in stopping {
@@ -151,7 +152,8 @@ impl Demo {
 
     pub async fn end(self) -> Result<()> {
         self.stop.stop();
-        stop(&self.running).await;
+        // Nobody waits for an answer of a demo.
+        stop(&self.running, Duration::ZERO).await;
         self.folder.close().wrap_err("the demo's folder could not be removed")
     }
 }
