@@ -48,6 +48,8 @@ impl ControlPlane {
         check_deployment(&wanted, kubernetes).map_err(Fault::rule)?;
         self.check_references(&wanted)?;
         self.refuse_while_busy(endpoint, None)?;
+        // Its deletion may have ended since it was read above; none can begin under the lock.
+        self.endpoint_doc(endpoint)?;
         self.refuse_while_busy(endpoint, Some(name))?;
         let status = match &existing {
             None => {
