@@ -52,16 +52,19 @@ async fn stop(owned: &Owned, grace: Duration) {
     /// For everything. What is not written down by then is measurements: changes were durable before their answers.
     const PATIENCE: Duration = Duration::from_millis(70);
     let all = std::mem::take(&mut *owned.lock().await);
-    let stopping = all.into_iter().map(|running| tokio::spawn(running.shutdown_within(grace)));
-    let stopping: Vec<_> = stopping.collect();
-    let stopped = async {
+    let (told, heard) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        let stopping: Vec<_> = all.into_iter().map(|running| tokio::spawn(running.shutdown_within(grace))).collect();
         for one in stopping {
             // A panic in it was reported where it happened.
             let _ = one.await;
         }
-    };
-    // One that does not stop in time is ended with the process, as if killed.
-    let _ = tokio::time::timeout(PATIENCE, stopped).await;
+        // Nobody listens any more when it took too long.
+        let _ = told.send(());
+    });
+    // Not by the runtime's clock, whose threads give way: on a busy machine it would tell too late. This thread serves
+    // nothing else. A workspace that does not stop in time is ended with the process, as if killed.
+    let _ = heard.recv_timeout(PATIENCE);
 }
 
 /// Opens contexts by name; the first one as the flags describe it, `--data-dir` included.
@@ -154,7 +157,16 @@ impl Demo {
         self.stop.stop();
         // Nobody waits for an answer of a demo.
         stop(&self.running, Duration::ZERO).await;
-        self.folder.close().wrap_err("the demo's folder could not be removed")
+        let folder = self.folder.keep();
+        let mut removed = std::fs::remove_dir_all(&folder);
+        for _ in 0..3 {
+            if removed.is_ok() {
+                break;
+            }
+            // A thread that was just about to write something down put it there.
+            removed = std::fs::remove_dir_all(&folder);
+        }
+        removed.wrap_err_with(|| format!("the demo's folder {} could not be removed", folder.display()))
     }
 }
 
