@@ -15,10 +15,6 @@ use mlconsole::server;
 use home::Place;
 use screen::Demo;
 
-/// A small request is some sixty allocations, several of them aligned: this allocator saves a tenth of its CPU and more.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Help and wrong usage end here, with 0 and 2.
     let args = Args::parse();

@@ -17,10 +17,6 @@ use std::time::{Duration, Instant};
 use load::{Measure, Request};
 use servers::{Child, Kind, Server};
 
-/// As in the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A server under a load.
 struct Case {
     group: &'static str,
