@@ -1,5 +1,6 @@
 //! A frugal closed-loop client: it shares the machine with the server it measures.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -49,8 +50,7 @@ pub async fn run(child: &mut Child, request: &Request, connections: usize, secon
     let wire = wire(request, child.address.port());
     let mut callers = Vec::new();
     for _ in 0..connections {
-        let stream = TcpStream::connect(child.address).await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
+        let stream = connect(child.address).await;
         let (done, count, wire) = (Arc::clone(&done), Arc::clone(&count), wire.clone());
         if child.tls {
             let name = ServerName::try_from("localhost").expect("a name");
@@ -79,25 +79,66 @@ async fn call<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let mut buffer = vec![0; 4 * 1024 * 1024];
     while !done.load(Ordering::Relaxed) {
-        stream.write_all(&wire).await.expect("a request sent");
-        let (mut filled, mut wanted) = (0, None);
-        while wanted.is_none_or(|wanted| filled < wanted) {
-            let n = stream.read(&mut buffer[filled..]).await.expect("an answer");
-            assert!(n > 0, "the server hung up");
-            filled += n;
-            wanted = wanted.or_else(|| whole_length(&buffer[..filled]));
-        }
+        assert!(exchange(&mut stream, &wire, &mut buffer).await, "the server closed the connection");
         count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Length of the answer with its head, once the head is there.
-fn whole_length(answer: &[u8]) -> Option<usize> {
+/// One request and its answer. False when the server keeps the connection no longer.
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, wire: &[u8], buffer: &mut [u8]) -> bool {
+    stream.write_all(wire).await.expect("a request sent");
+    let (mut filled, mut whole) = (0, None);
+    while whole.is_none_or(|(wanted, _)| filled < wanted) {
+        let n = stream.read(&mut buffer[filled..]).await.expect("an answer");
+        assert!(n > 0, "the server hung up");
+        filled += n;
+        whole = whole.or_else(|| read_head(&buffer[..filled]));
+    }
+    whole.is_some_and(|(_, kept)| kept)
+}
+
+/// Length of the answer with its head, once the head is there, and whether the connection is kept.
+fn read_head(answer: &[u8]) -> Option<(usize, bool)> {
     let head = answer.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&answer[..head]).expect("a head of text");
     assert!(text.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
-    let length = text.lines().find_map(|l| l.strip_prefix("content-length: ")).expect("a length");
-    Some(head + length.parse::<usize>().expect("a number"))
+    let fields = || text.lines().filter_map(|line| line.split_once(": "));
+    let field = |name: &str| fields().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let length = field("content-length").expect("a length").parse::<usize>().expect("a number");
+    Some((head + length, !field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))))
+}
+
+/// Sends the same bytes to any server for so long; the answer is how many requests were answered. Connections that the
+/// server does not keep are opened anew.
+pub async fn drive(address: SocketAddr, wire: Bytes, connections: usize, seconds: f64) -> u64 {
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let caller = || {
+        let wire = wire.clone();
+        async move {
+            let (mut stream, mut count, mut buffer) = (None, 0, vec![0; 256 * 1024]);
+            while Instant::now() < until {
+                let mut open = match stream.take() {
+                    Some(open) => open,
+                    None => connect(address).await,
+                };
+                stream = exchange(&mut open, &wire, &mut buffer).await.then_some(open);
+                count += 1;
+            }
+            count
+        }
+    };
+    let callers: Vec<_> = (0..connections).map(|_| tokio::spawn(caller())).collect();
+    let mut count = 0;
+    for caller in callers {
+        count += caller.await.expect("a caller without complaints");
+    }
+    count
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("an option");
+    stream
 }
 
 /// The benchmark measures encryption, not trust.

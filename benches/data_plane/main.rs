@@ -2,7 +2,8 @@
 //!
 //!     cargo bench --bench data_plane [-- --seconds 2 --rounds 3 --connections 8 --only small]
 //!
-//! `--only` keeps the cases of a group: small, big or image.
+//! `--only` keeps the cases of a group: small, big or image. `-- --drive ADDRESS FILE` sends the bytes of a file to any
+//! server instead, and prints how many answers came: the load of `benches/peers`.
 //!
 //! Each server runs in a process of its own, loaded by this one over loopback; its CPU time is read before and after.
 //! Cases take turns over several rounds and the median counts, so that a noisy neighbour spoils a round, not a ratio.
@@ -89,11 +90,16 @@ fn main() {
         return servers::serve(&server);
     }
     let Settings { seconds, rounds, connections } = settings(&arguments);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    if let Some(place) = arguments.iter().position(|a| a == "--drive") {
+        let address = arguments[place + 1].parse().expect("an address");
+        let wire = std::fs::read(&arguments[place + 2]).expect("a request").into();
+        return println!("{}", runtime.block_on(load::drive(address, wire, connections, seconds)));
+    }
     let only = arguments.iter().position(|a| a == "--only").and_then(|place| arguments.get(place + 1));
     let mut cases = cases(connections);
     cases.retain(|case| only.is_none_or(|group| case.group == group));
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut measured: BTreeMap<&str, Vec<Measure>> = BTreeMap::new();
     for round in 0..rounds {
         for case in &cases {

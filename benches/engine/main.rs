@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 mod build;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -117,8 +118,11 @@ fn forest() -> ModelProto {
     )
 }
 
-fn served(folder: &std::path::Path, name: &str, model: &ModelProto) -> Box<dyn Instance> {
-    let path = build::save(folder, &format!("{name}.onnx"), model);
+fn served(folder: &Path, name: &str, model: &ModelProto) -> Box<dyn Instance> {
+    loaded(build::save(folder, &format!("{name}.onnx"), model))
+}
+
+fn loaded(path: PathBuf) -> Box<dyn Instance> {
     let source = ModelSource {
         path,
         model_type: "custom_model".into(),
@@ -162,8 +166,29 @@ fn infer(shape: &[usize]) -> ScoreRequest {
     post("/v2/models/m/infer", headers, [head.as_bytes(), &data].concat())
 }
 
+/// The first recommender of the sample, with its request.
+fn recommender() -> (PathBuf, ScoreRequest) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/restaurants");
+    let body = std::fs::read(folder.join("sample-request.json")).expect("the sample's request");
+    (folder.join("recommender-v1.onnx"), post("/score", HeaderMap::new(), body))
+}
+
+/// The same in tract alone.
+fn bare_recommender() -> impl FnMut() {
+    let mut model = tract_onnx::onnx().with_ignore_value_info(true).model_for_path(recommender().0).expect("a graph");
+    for input in 0..3 {
+        model = model.with_input_fact(input, InferenceFact::dt_shape(i64::datum_type(), [1])).expect("an input");
+    }
+    let plan = model.into_optimized().and_then(|m| m.into_runnable()).expect("a plan");
+    let mut state = TypedSimplePlan::spawn(&plan).expect("a state");
+    let inputs: TVec<TValue> = [17i64, 42, 12].map(|id| tensor1(&[id]).into_tvalue()).into_iter().collect();
+    move || {
+        state.run(inputs.clone()).expect("an answer");
+    }
+}
+
 /// tract alone, without any of our code around it.
-fn bare(folder: &std::path::Path, name: &str, shape: &[usize]) -> impl FnMut() + use<> {
+fn bare(folder: &Path, name: &str, shape: &[usize]) -> impl FnMut() + use<> {
     let dims: TVec<TDim> = shape.iter().map(|d| (*d as i64).into()).collect();
     let model = tract_onnx::onnx()
         .with_ignore_value_info(true)
@@ -216,6 +241,8 @@ fn main() {
         ("MLP 4-16-3, JSON", asking(small(), score(&[1, 4]))),
         ("MLP 4-16-3, binary", asking(small(), infer(&[1, 4]))),
         ("MLP 4-16-3, tract alone", Box::new(bare(folder, "mlp", &[1, 4]))),
+        ("recommender v1, JSON", asking(loaded(recommender().0), recommender().1)),
+        ("recommender v1, tract alone", Box::new(bare_recommender())),
         ("image 3x224x224, JSON", asking(big(), score(&[1, 3, 224, 224]))),
         ("image 3x224x224, binary", asking(big(), infer(&[1, 3, 224, 224]))),
         ("image 3x224x224, tract alone", Box::new(bare(folder, "image", &[1, 3, 224, 224]))),
@@ -226,6 +253,7 @@ fn main() {
         println!("{name:<36} {time:>10.2} µs");
     }
     println!("small request over tract alone       {:>10.2} ×", best[0] / best[2]);
-    println!("JSON over binary, image              {:>10.2} ×", best[3] / best[4]);
-    println!("binary image over tract alone        {:>10.2} ×", best[4] / best[5]);
+    println!("recommender over tract alone         {:>10.2} ×", best[3] / best[4]);
+    println!("JSON over binary, image              {:>10.2} ×", best[5] / best[6]);
+    println!("binary image over tract alone        {:>10.2} ×", best[6] / best[7]);
 }

@@ -7,7 +7,7 @@ cannot be installed the others are compared all the same). MLServer speaks the O
 compared with mlconsole asked in that. Each server is loaded alone, in turn, by the same
 closed loop (a request a connection at a time, over plain http, kept alive where the server does, with a key). Two figures a server: requests a second, and
 the CPU time its processes used for a request (from /proc, so that the load generator's share of a small machine does not matter).
-Every answer is checked to be a 200 with a body; the ratios compare mlconsole with each peer.
+Every answer is checked to be a 200, the first to say the same; the ratios compare mlconsole with each peer.
 """
 
 import argparse
@@ -117,47 +117,34 @@ class Connection:
         return data
 
 
-def hammer(place, until):
-    """Requests answered before `until`, on one connection. `place` are a connection's arguments."""
-    connection, count = Connection(*place), 0
-    while time.monotonic() < until:
-        connection.call()
-        count += 1
-    return count
+def driver():
+    """The program that makes the load, built when missing. A Python caller takes more of a small machine than a fast server does."""
+    build = ["cargo", "bench", "--no-run", "--bench", "data_plane", "--message-format", "json"]
+    lines = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.splitlines()
+    return next(made for made in (json.loads(line).get("executable") for line in lines) if made and "data_plane" in made)
 
 
-def measure(pid, place, seconds, connections):
-    """(requests a second, CPU microseconds a request) after a warm-up."""
-    run_load(place, min(2.0, seconds), connections)
-    before, started = cpu_seconds(pid), time.monotonic()
-    count = run_load(place, seconds, connections)
-    elapsed = time.monotonic() - started
-    return count / elapsed, (cpu_seconds(pid) - before) / count * 1e6
+def measure(pid, place, arguments):
+    """(requests a second, CPU microseconds a request) after a warm-up. `place` are a connection's arguments."""
+    drive(place, min(2.0, arguments.seconds), arguments)
+    before = cpu_seconds(pid)
+    count = drive(place, arguments.seconds, arguments)
+    return count / arguments.seconds, (cpu_seconds(pid) - before) / count * 1e6
 
 
-def run_load(place, seconds, connections):
-    """Forked processes, as threads of one interpreter would share its lock; monotonic clocks agree between them."""
-    until, pipes = time.monotonic() + seconds, []
-    for _ in range(connections):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.write(writer, str(hammer(place, until)).encode())
-            except BaseException as error:
-                os.write(writer, f"error: {error}".encode()[:4000])
-            os._exit(0)
-        os.close(writer)
-        pipes.append((child, reader))
-    total = 0
-    for child, reader in pipes:
-        with os.fdopen(reader, "rb") as pipe:
-            text = pipe.read().decode()
-        os.waitpid(child, 0)
-        if not text.isdigit():
-            raise RuntimeError(text or "a load process died")
-        total += int(text)
-    return total
+def drive(place, seconds, arguments):
+    """Answers within so many seconds."""
+    connection = Connection(*place)
+    connection.socket.close()
+    with tempfile.NamedTemporaryFile() as request:
+        request.write(connection.request)
+        request.flush()
+        settings = ["--seconds", str(seconds), "--connections", str(arguments.connections)]
+        command = [arguments.driver, "--drive", f"127.0.0.1:{connection.port}", request.name, *settings]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return int(done.stdout.split()[-1])
 
 
 def wait_until(ready, process, what):
@@ -195,7 +182,7 @@ def peer(command, settings, place, arguments, folder=HERE):
     with Server(command, env=os.environ | {"PEER_MODEL": str(MODEL), "PEER_KEY": "k", **settings}, cwd=folder) as process:
         wait_until(lambda: Connection(*place).call(), process, command[0])
         answer = Connection(*place).call()
-        return (*measure(process.pid, place, arguments.seconds, arguments.connections), answer)
+        return (*measure(process.pid, place, arguments), answer)
 
 
 def mlserver(arguments):
@@ -245,7 +232,7 @@ def mlconsole(arguments):
 
             def figures(place):
                 answer = Connection(*place).call()
-                return (*measure(process.pid, place, arguments.seconds, arguments.connections), answer)
+                return (*measure(process.pid, place, arguments), answer)
 
             return {form: figures(place) for form, place in places.items()}
 
@@ -272,10 +259,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--instances", type=int, default=os.cpu_count(), help="instances of mlconsole, workers of the peers")
+    parser.add_argument("--driver", help="the benchmark data_plane, built (by default it is built)")
     arguments = parser.parse_args()
     if not arguments.binary.exists():
         sys.exit(f"{arguments.binary} is not there: cargo build --release")
     arguments.binary = arguments.binary.resolve()
+    arguments.driver = arguments.driver or driver()
     bin = environment("peers", "requirements.txt")
 
     ours = mlconsole(arguments)

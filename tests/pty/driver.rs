@@ -128,6 +128,20 @@ impl Terminal {
         self.wait(text)
     }
 
+    /// Waits until nothing has been written for so long.
+    pub fn rests(&self, length: Duration) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.0.lock().unwrap();
+        loop {
+            let quiet = state.at.elapsed();
+            if quiet >= length {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no rest; the screen is:\n{}", state.parser.screen().contents());
+            state = self.shared.1.wait_timeout(state, length - quiet).unwrap().0;
+        }
+    }
+
     pub fn resize(&self, columns: u16, rows: u16) {
         self.shared.0.lock().unwrap().parser.screen_mut().set_size(some(rows), some(columns));
         self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();

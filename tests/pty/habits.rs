@@ -41,6 +41,19 @@ fn demo(home: &Path) -> Terminal {
 }
 
 #[test]
+fn a_workspace_at_rest_costs_its_terminal_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(MLCONSOLE, &["--data-dir", "data"], home.path(), (140, 40), &[]);
+    terminal.wait("Install the sample endpoint");
+    terminal.then("i", "requests/s");
+    terminal.until("two deployments that serve", |screen| screen.matches("no requests seen").count() == 1);
+    // the message has gone, the states have settled, and charts of nothing stand still
+    terminal.rests(std::time::Duration::from_secs(5));
+    terminal.send("q");
+    assert!(terminal.end().0);
+}
+
+#[test]
 fn the_mouse_clicks_drags_turns_and_is_released() {
     let home = tempfile::tempdir().unwrap();
     let mut terminal = demo(home.path());

@@ -75,6 +75,11 @@ fn end(model: &Model) -> String {
     }
 }
 
+/// A chart of the shown window.
+fn windowed<'a>(model: &Model, courses: &'a [Course], peak: f64, empty: &'a str) -> Chart<'a> {
+    Chart { courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model), empty }
+}
+
 /// Requests per second of each deployment.
 pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let data = model.shown();
@@ -98,8 +103,7 @@ pub fn rates(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
     let (title, plot) = layout::split_top(area, 1);
     let what = if model.chart.cursor.is_some() { "requests/s there" } else { "requests/s" };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::rate), false);
-    let chart = Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
-    chart.draw(ui, plot);
+    windowed(model, &courses, peak, "no requests seen").draw(ui, plot);
 }
 
 /// p50 (dotted) and p99 of each deployment.
@@ -130,8 +134,7 @@ pub fn latencies(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         (false, false) => "p50, p99 ms",
     };
     ui.section_with(title, what, &legend(model, &marks, &figures, numbers::figure), false);
-    let chart = Chart { courses: &courses, peak, window: model.window(), cursor: model.chart.cursor, end: end(model) };
-    chart.draw(ui, plot);
+    windowed(model, &courses, peak, "too few requests to tell").draw(ui, plot);
 }
 
 /// Latencies of the first two deployments with requests (blue and green, if there are such) laid over one another.

@@ -30,6 +30,8 @@ pub struct Chart<'a> {
     pub cursor: Option<u32>,
     /// What the right edge is called: "now", or a time of day.
     pub end: String,
+    /// Said in place of courses that hold nothing but zeros and gaps.
+    pub empty: &'a str,
 }
 
 /// Columns for the labels of the y axis.
@@ -96,6 +98,11 @@ impl Chart<'_> {
         let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: area.height - 1, ..area };
         let top = numbers::ceil_125(self.peak);
         self.axes(ui, area, plot, top);
+        ui.hit(plot, Hit::Chart { ago: self.window });
+        if self.is_empty() {
+            self.emptiness(ui, plot);
+            return self.reading(ui, plot);
+        }
         let mut grid = Grid::new(plot.width, plot.height);
         let (wide, high) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
         let mono = theme.is_mono() || theme.glyphs.ascii;
@@ -131,7 +138,18 @@ impl Chart<'_> {
             }
         }
         self.reading(ui, plot);
-        ui.hit(plot, Hit::Chart { ago: self.window });
+    }
+
+    /// Nothing but zeros and gaps. Drawn, their border would creep along the axis: a picture that changes while nothing
+    /// happens.
+    fn is_empty(&self) -> bool {
+        self.courses.iter().flat_map(|course| &course.values).all(|value| value.is_none_or(|value| value == 0.0))
+    }
+
+    fn emptiness(&self, ui: &mut Ui, plot: Rect) {
+        let wide = ui.measure(self.empty);
+        let (x, y) = (plot.x + plot.width.saturating_sub(wide) / 2, plot.y + (plot.height - 1) / 2);
+        ui.text(x, y, plot.width, self.empty, ui.theme.dim);
     }
 
     fn axes(&self, ui: &mut Ui, area: Rect, plot: Rect, top: f64) {
@@ -195,7 +213,8 @@ mod tests {
         let mut buf = Buffer::empty(area);
         let mut ui = Ui::new(&mut buf, &theme);
         let course = Course { style: Style::new(), shape: "B", dotted: false, values };
-        let chart = Chart { courses: &[course], peak: 93.0, window: 300, cursor: None, end: "now".into() };
+        let end = "now".into();
+        let chart = Chart { courses: &[course], peak: 93.0, window: 300, cursor: None, end, empty: "none seen" };
         chart.draw(&mut ui, area);
         (0..6)
             .map(|y| {
@@ -214,6 +233,13 @@ mod tests {
         assert!(text.lines().last().unwrap().ends_with("now"), "{text}");
         let gap: String = text.lines().take(5).map(|line| line.chars().skip(15).take(4).collect::<String>()).collect();
         assert!(gap.trim().is_empty(), "{text}");
+    }
+
+    #[test]
+    fn a_picture_of_nothing_stands_still() {
+        let seen = |from: usize| (0..40).map(|at| (at >= from).then_some(0.0)).collect::<Vec<_>>();
+        assert_eq!(dump(seen(10), false), dump(seen(30), false), "the border of what was observed does not creep");
+        assert!(dump(seen(10), false).contains("none seen"));
     }
 
     #[test]
