@@ -84,7 +84,7 @@ fn the_mouse_clicks_drags_turns_and_is_released() {
     terminal.send(&mouse(LEFT, (middle + full) / 2, row, false));
     // released: the terminal has its mouse back, and gets it again with the same key
     let off = |bytes: &[u8], code: &str| String::from_utf8_lossy(bytes).rfind(code);
-    terminal.then("\x1bOR", "mouse off");
+    terminal.then("\x1bOR", "mouse: off");
     let (_, screen) = terminal.when("reports switched off", |_, bytes| {
         off(bytes, "\x1b[?1002l").is_some_and(|at| Some(at) > off(bytes, "\x1b[?1002h"))
     });

@@ -45,12 +45,12 @@ pub fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextTheme => {
             let theme = model.settings.theme.next();
             set_theme(model, theme);
-            model.toasts.good(model.now, format!("theme: {}", theme.word()));
+            model.toasts.setting(model.now, "theme", theme.word());
         }
         Action::ToggleMouse => {
             model.settings.mouse = !model.settings.mouse;
-            let state = if model.settings.mouse { "on" } else { "off: the terminal selects text again" };
-            model.toasts.good(model.now, format!("mouse {state}"));
+            let state = if model.settings.mouse { "on" } else { "off, the terminal selects text again" };
+            model.toasts.setting(model.now, "mouse", state);
             return vec![Effect::Mouse(model.settings.mouse)];
         }
         Action::ReloadConfig => return vec![Effect::ReadConfig],

@@ -105,6 +105,13 @@ impl Toasts {
         self.push(Toast { text: text.into(), bad: true, until_ms: now + BAD_TOAST_MS });
     }
 
+    /// What a setting is now; what was said of it before is no longer true.
+    pub fn setting(&mut self, now: i64, name: &str, value: &str) {
+        let name = format!("{name}: ");
+        self.0.retain(|old| !old.text.starts_with(&name));
+        self.good(now, name + value);
+    }
+
     fn push(&mut self, toast: Toast) {
         self.0.retain(|old| old.text != toast.text);
         self.0.push(toast);
@@ -116,5 +123,19 @@ impl Toasts {
     /// Drops what is over.
     pub fn tidy(&mut self, now: i64) {
         self.0.retain(|toast| toast.until_ms > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_changes_twice_is_told_once() {
+        let mut toasts = Toasts::default();
+        toasts.setting(0, "theme", "dark");
+        toasts.bad(0, "no");
+        toasts.setting(5, "theme", "light");
+        assert_eq!(toasts.0.iter().map(|toast| &*toast.text).collect::<Vec<_>>(), ["no", "theme: light"]);
     }
 }

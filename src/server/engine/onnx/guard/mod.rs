@@ -1,10 +1,11 @@
-//! Checks in front of operators that panic on some values, put in place once a graph is optimised, and an operator that
-//! is right in place of one that is wrong.
+//! Checks in front of operators that panic on some values, put in place once a graph is optimised, and operators
+//! that are right in place of ones that are wrong.
 //!
 //! tract takes indices and divisors on trust: a bad one panics deep inside, which would cost the caller's neighbours an
 //! instance. Here the values are looked at first, and a bad one is the caller's error. Working on the finished graph,
 //! the checks stand in no optimisation's way.
 
+mod best;
 mod sum;
 mod values;
 
@@ -38,14 +39,12 @@ enum Check {
     OneHot { axis: usize, depth: usize },
     Divisor,
     Range,
-    TopK { axis: usize },
 }
 
 impl Check {
     /// What a node needs to have checked; `None` for nearly all.
     fn of(model: &TypedModel, node: &TypedNode) -> TractResult<Option<(Self, &'static str, usize)>> {
         let op: &dyn TypedOp = node.op.as_ref();
-        let constant = |input: usize| Ok::<_, TractError>(model.outlet_fact(node.inputs[input])?.konst.is_some());
         Ok(Some(if let Some(op) = op.downcast_ref::<Gather>() {
             (Self::Gather { axis: op.axis }, "Gather", 1)
         } else if let Some(op) = op.downcast_ref::<GatherElements>() {
@@ -72,10 +71,6 @@ impl Check {
             (Self::Divisor, name, 1)
         } else if op.is::<Range>() {
             (Self::Range, "Range", 1)
-        } else if let Some(op) = op.downcast_ref::<Topk>()
-            && !constant(1)?
-        {
-            (Self::TopK { axis: op.axis }, "TopK", 1)
         } else {
             return Ok(None);
         }))
@@ -87,7 +82,7 @@ impl Check {
 struct Guarded {
     inner: Box<dyn TypedOp>,
     check: Check,
-    /// Operator, node and, where a caller gives the values directly, the model's input: for the error.
+    /// See [`place`].
     place: Arc<str>,
 }
 
@@ -139,14 +134,9 @@ impl EvalOp for Guarded {
 impl TypedOp for Guarded {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         // Asked for the facts of given values before it runs: rules panic on bad ones too.
-        let known = |at: usize| inputs.get(at)?.konst.as_ref()?.cast_to_scalar::<i64>().ok();
-        match self.check {
-            Check::TopK { axis } => {
-                let length = inputs[0].shape[axis].as_i64().unwrap_or(i64::from(u32::MAX));
-                ensure!(known(1).is_none_or(|k| (0..=length).contains(&k)), "more is asked for than there is");
-            }
-            Check::Range => ensure!(known(2) != Some(0), "the step is zero"),
-            _ => {}
+        if let Check::Range = self.check {
+            let step = inputs[2].konst.as_ref().and_then(|step| step.cast_to_scalar::<i64>().ok());
+            ensure!(step != Some(0), "the step is zero");
         }
         self.inner.output_facts(inputs)
     }
@@ -159,11 +149,9 @@ pub fn install(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes.len() {
         let node = &model.nodes[id];
         let guarded: Option<Box<dyn TypedOp>> = if let Some((check, operator, source)) = Check::of(model, node)? {
-            let place = match asked(model, node.inputs[source]) {
-                Some(input) => format!("{operator} '{}' (input '{input}')", bare(&node.name)),
-                None => format!("{operator} '{}'", bare(&node.name)),
-            };
-            Some(Box::new(Guarded { inner: node.op.clone(), check, place: place.into() }))
+            Some(Box::new(Guarded { inner: node.op.clone(), check, place: place(model, node, operator, source) }))
+        } else if let Some(op) = node.op_as::<Topk>() {
+            Some(Box::new(best::Best::new(op, place(model, node, "TopK", 1))))
         } else if let Some(sum) = sum::WholeSum::instead_of(model, node)? {
             Some(Box::new(sum))
         } else if let Some(op) = node.op_as::<IfThenElse>() {
@@ -185,6 +173,15 @@ pub fn install(model: &mut TypedModel) -> TractResult<()> {
         }
     }
     Ok(())
+}
+
+/// An operator, its node and, where a caller gives the values directly, the model's input, as errors tell it.
+fn place(model: &TypedModel, node: &TypedNode, operator: &str, source: usize) -> Arc<str> {
+    let name = bare(&node.name);
+    match asked(model, node.inputs[source]) {
+        Some(input) => format!("{operator} '{name}' (input '{input}')").into(),
+        None => format!("{operator} '{name}'").into(),
+    }
 }
 
 /// The name in the file: tract adds its own endings to the nodes it makes of one.

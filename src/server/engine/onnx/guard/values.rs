@@ -21,7 +21,6 @@ pub fn check(check: &Check, place: &str, context: &EvalContext, inputs: TVec<TVa
             false => Ok(inputs),
         }),
         Check::Range => range(place, context, inputs),
-        Check::TopK { axis } => top_k(axis, inputs),
     }
 }
 
@@ -161,12 +160,4 @@ fn range(place: &str, context: &EvalContext, inputs: TVec<TValue>) -> TractResul
     let each = inputs[0].datum_type().size_of() as f64;
     memory::ask((length.max(0.0) * each) as u64, place)?;
     Ok(Ok(inputs))
-}
-
-fn top_k(axis: usize, inputs: TVec<TValue>) -> TractResult<Checked> {
-    let (k, length) = (inputs[1].cast_to_scalar::<i64>()?, inputs[0].shape()[axis]);
-    if usize::try_from(k).is_ok_and(|k| k <= length) {
-        return Ok(Ok(inputs));
-    }
-    Ok(Err(format!("the {k} largest or smallest of {length} are asked for")))
 }
