@@ -3,7 +3,7 @@
 //!     cargo bench --bench data_plane [-- --seconds 2 --rounds 3 --connections 8 --only small]
 //!
 //! `--only` keeps the cases of a group: small, big or image. `-- --drive ADDRESS FILE` sends the bytes of a file to any
-//! server instead, and prints how many answers came: the load of `benches/peers`.
+//! server instead, and prints how many answers came; `-- --model FILE` writes the small model. Both are for `benches/peers`.
 //!
 //! Each server runs in a process of its own, loaded by this one over loopback; its CPU time is read before and after.
 //! Cases take turns over several rounds and the median counts, so that a noisy neighbour spoils a round, not a ratio.
@@ -96,6 +96,9 @@ fn main() {
         let address = arguments[place + 1].parse().expect("an address");
         let wire = std::fs::read(&arguments[place + 2]).expect("a request").into();
         return println!("{}", runtime.block_on(load::drive(address, wire, connections, seconds)));
+    }
+    if let Some(place) = arguments.iter().position(|a| a == "--model") {
+        return std::fs::write(&arguments[place + 1], models::small()).expect("a file");
     }
     let only = arguments.iter().position(|a| a == "--only").and_then(|place| arguments.get(place + 1));
     let mut cases = cases(connections);

@@ -141,12 +141,17 @@ impl Servable for Echo {
     }
 }
 
+/// 4-16-3, as small as models come.
+pub fn small() -> Vec<u8> {
+    mlp(&[4, 16, 3])
+}
+
 /// A model by the name the cases use.
 pub fn load(name: &str) -> Arc<dyn Servable> {
     let bytes = match name {
         "echo" => return Arc::new(Echo { bounded: true }),
         "echo on its thread" => return Arc::new(Echo { bounded: false }),
-        "small" => mlp(&[4, 16, 3]),
+        "small" => small(),
         "big" => convolutions(),
         _ => model(
             vec![node("GlobalAveragePool", &["x"], "y")],

@@ -1,7 +1,8 @@
 //! What a request costs inside the engine, as ratios taken in one run:
 //!
-//!     cargo bench --bench engine
+//!     cargo bench --bench engine [-- recommender]
 //!
+//! A word keeps the cases with it in their names, and only their times are told.
 //! Each case is timed in turns with the others and the best of several rounds counts.
 
 #[path = "../../tests/engine/build.rs"]
@@ -248,9 +249,14 @@ fn main() {
         ("image 3x224x224, tract alone", Box::new(bare(folder, "image", &[1, 3, 224, 224]))),
         ("forest 100 trees, 8 rows, binary", asking(trees(), infer(&[8, 64]))),
     ];
+    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    cases.retain(|(name, _)| word.as_ref().is_none_or(|word| name.contains(word)));
     let best = timed(&mut cases);
     for ((name, _), time) in cases.iter().zip(&best) {
         println!("{name:<36} {time:>10.2} µs");
+    }
+    if word.is_some() {
+        return;
     }
     println!("small request over tract alone       {:>10.2} ×", best[0] / best[2]);
     println!("recommender over tract alone         {:>10.2} ×", best[3] / best[4]);

@@ -1,4 +1,4 @@
-"""mlconsole against three Python servers: the same ONNX file, the same request, the same load, in one run.
+"""mlconsole against three Python servers: the same two ONNX files, the same request, the same load, in one run.
 
     python3 benches/peers/compare.py [--binary target/release/mlconsole] [--seconds 10] [--connections 8]
 
@@ -23,17 +23,29 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-MODEL = ROOT / "assets" / "restaurants" / "recommender-v1.onnx"
-BODY = (ROOT / "assets" / "restaurants" / "sample-request.json").read_bytes()
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def v2_body():
-    """The same request in the Open Inference Protocol: a tensor a column."""
-    table = json.loads(BODY)["input_data"]
+class Case:
+    """A model, and one request in the two forms it is asked in."""
+
+    def __init__(self, name, model, body, inputs):
+        self.name, self.model, self.score = name, model, json.dumps(body).encode()
+        tensor = lambda name, shape, datatype, data: {"name": name, "shape": shape, "datatype": datatype, "data": data}
+        self.v2 = json.dumps({"inputs": [tensor(*given) for given in inputs]}).encode()
+
+
+def cases(driver, folder):
+    small = folder / "small.onnx"
+    subprocess.run([driver, "--model", small], check=True)
+    row = [0.5, -1.25, 2.0, 0.125]
+    yield Case("small MLP, 4-16-3", small, {"input_data": [row]}, [("x", [1, 4], "FP32", row)])
+    restaurants = ROOT / "assets" / "restaurants"
+    body = json.loads((restaurants / "sample-request.json").read_bytes())
+    table = body["input_data"]
     column = lambda i: [row[i] for row in table["data"]]
-    tensor = lambda i, name: {"name": name, "shape": [len(table["data"])], "datatype": "INT64", "data": column(i)}
-    return json.dumps({"inputs": [tensor(i, name) for i, name in enumerate(table["columns"])]}).encode()
+    inputs = [(name, [len(table["data"])], "INT64", column(i)) for i, name in enumerate(table["columns"])]
+    yield Case("recommender-v1", restaurants / "recommender-v1.onnx", body, inputs)
 
 
 def environment(name, requirements):
@@ -82,7 +94,7 @@ def cpu_seconds(pid):
 class Connection:
     """A connection that sends one prepared request again and again; opened anew only when the server closes it."""
 
-    def __init__(self, port, path, key, body=BODY):
+    def __init__(self, port, path, key, body):
         self.port = port
         self.open()
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
@@ -177,15 +189,15 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def peer(command, settings, place, arguments, folder=HERE):
+def peer(command, settings, place, case, arguments, folder=HERE):
     """Runs one Python server under the load; returns its two figures and an answer."""
-    with Server(command, env=os.environ | {"PEER_MODEL": str(MODEL), "PEER_KEY": "k", **settings}, cwd=folder) as process:
+    with Server(command, env=os.environ | {"PEER_MODEL": str(case.model), "PEER_KEY": "k", **settings}, cwd=folder) as process:
         wait_until(lambda: Connection(*place).call(), process, command[0])
         answer = Connection(*place).call()
         return (*measure(process.pid, place, arguments), answer)
 
 
-def mlserver(arguments):
+def mlserver(case, arguments):
     """MLServer with as many workers; None where it cannot be installed."""
     try:
         bin = environment("mlserver", "mlserver-requirements.txt")
@@ -197,18 +209,27 @@ def mlserver(arguments):
         ports = {"http_port": http, "grpc_port": grpc, "metrics_port": metrics}
         settings = {"host": "127.0.0.1", "parallel_workers": arguments.instances, "debug": False, **ports}
         (folder / "settings.json").write_text(json.dumps(settings))
-        model = {"name": "restaurants", "implementation": "mlserver_model.Restaurants"}
-        (folder / "model-settings.json").write_text(json.dumps(model))
+        (folder / "model-settings.json").write_text(json.dumps({"name": "model", "implementation": "mlserver_model.Model"}))
         path = {"PATH": f"{bin}:{os.environ['PATH']}", "PYTHONPATH": str(HERE)}
-        place = (http, "/v2/models/restaurants/infer", "k", v2_body())
-        return peer([bin / "mlserver", "start", "."], path, place, arguments, folder)
+        place = (http, "/v2/models/model/infer", "k", case.v2)
+        return peer([bin / "mlserver", "start", "."], path, place, case, arguments, folder)
 
 
-def mlconsole(arguments):
+DEPLOYMENT = """
+name: blue
+endpoint_name: compared
+model: {{name: compared, version: 1, path: {model}}}
+instance_type: Standard_DS3_v2
+instance_count: {instances}
+request_settings: {{max_concurrent_requests_per_instance: 8}}
+"""
+
+
+def mlconsole(case, arguments):
     """The same, by form of the request, for an endpoint with one deployment of the model on the plain-http listener."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        ready, data = folder / "ready.json", folder / "data"
+        ready, data, file = folder / "ready.json", folder / "data", folder / "blue.yml"
         command = [arguments.binary, "serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--plain-http", "127.0.0.1:0", "--ready-file", ready]
         with Server(command) as process:
             wait_until(lambda: ready.exists() and ready.read_text().rstrip().endswith("}"), process, "mlconsole serve")
@@ -219,16 +240,15 @@ def mlconsole(arguments):
                     raise RuntimeError(f"mlconsole {' '.join(map(str, words))}: {done.stderr}")
                 return done.stdout
 
-            samples = MODEL.parent
-            run("endpoint", "create", "-f", samples / "endpoint.yml")
-            run("deployment", "create", "-f", samples / "blue-deployment.yml", "--set", f"instance_count={arguments.instances}")
-            run("traffic", "set", "restaurants", "blue=100", "--yes")
-            keys = json.loads(run("endpoint", "keys", "restaurants", "--output", "json"))
-            key = keys.get("primaryKey") or keys["primary_key"]
+            file.write_text(DEPLOYMENT.format(model=case.model, instances=arguments.instances))
+            run("endpoint", "create", "-f", ROOT / "assets" / "restaurants" / "endpoint.yml", "--set", "name=compared")
+            run("deployment", "create", "-f", file)
+            run("traffic", "set", "compared", "blue=100", "--yes")
+            key = json.loads(run("endpoint", "keys", "compared", "--output", "json"))["primaryKey"]
             plain = json.loads(ready.read_text())["plain_http"].removeprefix("http://")
-            port, base = int(plain.rsplit(":", 1)[1]), "/endpoints/restaurants"
-            name = json.loads(Connection(port, f"{base}/v2/repository/index", key).call())[0]["name"]
-            places = {"score": (port, f"{base}/score", key), "v2": (port, f"{base}/v2/models/{name}/infer", key, v2_body())}
+            port, base = int(plain.rsplit(":", 1)[1]), "/endpoints/compared"
+            infer = f"{base}/v2/models/compared/infer"
+            places = {"score": (port, f"{base}/score", key, case.score), "v2": (port, infer, key, case.v2)}
 
             def figures(place):
                 answer = Connection(*place).call()
@@ -238,19 +258,46 @@ def mlconsole(arguments):
 
 
 def values(answer):
-    """Restaurants and scores, flat, whatever the form of the answer."""
+    """All numbers of an answer by output, flat, whatever its form."""
     answer = json.loads(answer)
     answer = answer.get("outputs", answer)
     if isinstance(answer, list):
-        answer = {output["name"]: [output["data"]] for output in answer}
-    flat = lambda name: [value for row in answer[name] for value in row]
-    return flat("restaurant"), flat("score")
+        answer = {output["name"]: output["data"] for output in answer}
+    flat = lambda value: [number for part in value for number in flat(part)] if isinstance(value, list) else [value]
+    return {name: flat(value) for name, value in answer.items()}
 
 
 def same_answer(ours, theirs):
-    """Both name the same restaurants with the same scores (to 1e-3)."""
-    (places, scores), (their_places, their_scores) = values(ours), values(theirs)
-    return places == their_places and all(abs(a - b) < 1e-3 for a, b in zip(scores, their_scores, strict=True))
+    """Both give the same outputs (to 1e-3)."""
+    ours, theirs = values(ours), values(theirs)
+    close = lambda a, b: len(a) == len(b) and all(abs(x - y) < 1e-3 for x, y in zip(a, b))
+    return ours.keys() == theirs.keys() and all(close(ours[name], theirs[name]) for name in ours)
+
+
+def compare(case, bin, arguments):
+    ours = mlconsole(case, arguments)
+    workers = str(arguments.instances)
+    port, azure = free_port(), free_port()
+    uvicorn = [bin / "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", str(port), "--workers", workers, "--no-access-log"]
+    azmlinfsrv = [bin / "azmlinfsrv", "--entry_script", "score.py", "--port", str(azure)]
+    score = lambda port: (port, "/score", "k", case.score)
+    peers = [
+        ("FastAPI + ONNX Runtime", "score", peer(uvicorn, {}, score(port), case, arguments)),
+        ("azureml-inference-server-http", "score", peer(azmlinfsrv, {"WORKER_COUNT": workers}, score(azure), case, arguments)),
+        ("MLServer", "v2", mlserver(case, arguments)),
+    ]
+    print(f"{case.name}, JSON over plain http, {arguments.connections} connections, {workers} instances or workers, {arguments.seconds:g} s each")
+    print(f"{'server':32} {'requests/s':>12} {'CPU µs/request':>15} {'requests/s ratio':>17} {'CPU ratio':>10}")
+    for form, figures in ours.items():
+        print(f"{f'mlconsole, {form}':32} {figures[0]:12.0f} {figures[1]:15.1f}")
+    for name, form, theirs in peers:
+        if theirs is None:
+            print(f"{name:32} not installed")
+            continue
+        rate, cpu, answer = ours[form]
+        if not same_answer(answer, theirs[2]):
+            sys.exit(f"{name} answers something else: {theirs[2][:200]} instead of {answer[:200]}")
+        print(f"{name:32} {theirs[0]:12.0f} {theirs[1]:15.1f} {rate / theirs[0]:17.1f} {theirs[1] / cpu:10.1f}")
 
 
 def main():
@@ -266,30 +313,9 @@ def main():
     arguments.binary = arguments.binary.resolve()
     arguments.driver = arguments.driver or driver()
     bin = environment("peers", "requirements.txt")
-
-    ours = mlconsole(arguments)
-    workers = str(arguments.instances)
-    port, azure = free_port(), free_port()
-    uvicorn = [bin / "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", str(port), "--workers", workers, "--no-access-log"]
-    azmlinfsrv = [bin / "azmlinfsrv", "--entry_script", "score.py", "--port", str(azure)]
-    score = lambda port: (port, "/score", "k")
-    peers = [
-        ("FastAPI + ONNX Runtime", "score", peer(uvicorn, {}, score(port), arguments)),
-        ("azureml-inference-server-http", "score", peer(azmlinfsrv, {"WORKER_COUNT": workers}, score(azure), arguments)),
-        ("MLServer", "v2", mlserver(arguments)),
-    ]
-    print(f"recommender-v1, JSON over plain http, {arguments.connections} connections, {workers} instances or workers, {arguments.seconds:g} s each")
-    print(f"{'server':32} {'requests/s':>12} {'CPU µs/request':>15} {'requests/s ratio':>17} {'CPU ratio':>10}")
-    for form, figures in ours.items():
-        print(f"{f'mlconsole, {form}':32} {figures[0]:12.0f} {figures[1]:15.1f}")
-    for name, form, theirs in peers:
-        if theirs is None:
-            print(f"{name:32} not installed")
-            continue
-        rate, cpu, answer = ours[form]
-        if not same_answer(answer, theirs[2]):
-            sys.exit(f"{name} answers something else: {theirs[2][:200]} instead of {answer[:200]}")
-        print(f"{name:32} {theirs[0]:12.0f} {theirs[1]:15.1f} {rate / theirs[0]:17.1f} {theirs[1] / cpu:10.1f}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for case in cases(arguments.driver, pathlib.Path(scratch)):
+            compare(case, bin, arguments)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 session = onnxruntime.InferenceSession(os.environ["PEER_MODEL"], options)
 names = [output.name for output in session.get_outputs()]
+first = session.get_inputs()[0].name
 app = FastAPI()
 
 
@@ -21,13 +22,17 @@ class Table(BaseModel):
 
 
 class Request(BaseModel):
-    input_data: Table
+    input_data: Table | list[list[float]]
 
 
 @app.post("/score")
 async def score(request: Request, authorization: str = Header("")):
     if not secrets.compare_digest(authorization, f"Bearer {os.environ['PEER_KEY']}"):
         raise HTTPException(401)
-    rows = np.array(request.input_data.data, dtype=np.int64)
-    inputs = {name: rows[:, i] for i, name in enumerate(request.input_data.columns)}
+    table = request.input_data
+    if isinstance(table, list):
+        inputs = {first: np.array(table, dtype=np.float32)}
+    else:
+        rows = np.array(table.data, dtype=np.int64)
+        inputs = {name: rows[:, i] for i, name in enumerate(table.columns)}
     return {name: values.tolist() for name, values in zip(names, session.run(None, inputs))}

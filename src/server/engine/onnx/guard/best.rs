@@ -41,11 +41,11 @@ impl Best {
             let from = from.as_slice::<T>()?;
             let (mut values, mut places) = (values.try_as_plain_ram_mut()?, places.try_as_plain_ram_mut()?);
             let (values, places) = (values.as_slice_mut::<T>()?, places.as_slice_mut::<i64>()?);
-            let mut lane: Vec<(T, usize)> = Vec::with_capacity(length);
+            let mut best = Vec::with_capacity(k + 1);
             for (outer, inside) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
-                lane.clear();
-                lane.extend((0..length).map(|at| (from[(outer * length + at) * inner + inside], at)));
-                for (at, (value, place)) in first(&mut lane, k, self.op.largest).iter().enumerate() {
+                let lane = (0..length).map(|at| (from[(outer * length + at) * inner + inside], at));
+                first(&mut best, lane, k, self.op.largest);
+                for (at, (value, place)) in best.iter().enumerate() {
                     let to = (outer * k + at) * inner + inside;
                     (values[to], places[to]) = (*value, *place as i64);
                 }
@@ -55,19 +55,39 @@ impl Best {
     }
 }
 
-/// The first `k` in order of value, then of place.
-fn first<T: Copy + PartialOrd>(lane: &mut [(T, usize)], k: usize, largest: bool) -> &[(T, usize)] {
+/// Up to so many are kept in order while the others pass by.
+const FEW: usize = 16;
+
+/// Puts the first `k` in order of value, then of place, into `best`. The lane is in order of place.
+fn first<T: Copy + PartialOrd>(
+    best: &mut Vec<(T, usize)>,
+    lane: impl Iterator<Item = (T, usize)>,
+    k: usize,
+    largest: bool,
+) {
     let order = |a: &(T, usize), b: &(T, usize)| {
         let none = |x: &T| x.partial_cmp(x).is_none();
         let by_value = a.0.partial_cmp(&b.0).unwrap_or_else(|| none(&a.0).cmp(&none(&b.0)));
         let by_value: Ordering = if largest { by_value.reverse() } else { by_value };
         by_value.then(a.1.cmp(&b.1))
     };
-    if (1..lane.len()).contains(&k) {
-        lane.select_nth_unstable_by(k - 1, order);
+    best.clear();
+    if (1..=FEW).contains(&k) {
+        for next in lane {
+            if best.len() < k || order(&next, &best[k - 1]).is_lt() {
+                best.truncate(k - 1);
+                let place = best.partition_point(|kept| order(kept, &next).is_lt());
+                best.insert(place, next);
+            }
+        }
+        return;
     }
-    lane[..k].sort_unstable_by(order);
-    &lane[..k]
+    best.extend(lane);
+    if (1..best.len()).contains(&k) {
+        best.select_nth_unstable_by(k - 1, order);
+    }
+    best.truncate(k);
+    best.sort_unstable_by(order);
 }
 
 impl Op for Best {
@@ -125,8 +145,9 @@ mod tests {
             largest: bool,
         ) {
             let k = (values.len() as f64 * share) as usize;
-            let mut lane: Vec<(f32, usize)> = values.iter().copied().zip(0..).collect();
-            let found: Vec<usize> = first(&mut lane, k, largest).iter().map(|(_, place)| *place).collect();
+            let mut best = Vec::new();
+            first(&mut best, values.iter().copied().zip(0..), k, largest);
+            let found: Vec<usize> = best.iter().map(|(_, place)| *place).collect();
             // NaN as the largest number of all, by a stable sort.
             let key = |place: &usize| if values[*place].is_nan() { f64::MAX } else { f64::from(values[*place]).min(1e300) };
             let mut all: Vec<usize> = (0..values.len()).collect();

@@ -6,6 +6,7 @@
 //! the checks stand in no optimisation's way.
 
 mod best;
+mod blocks;
 mod sum;
 mod values;
 
@@ -126,6 +127,11 @@ impl EvalOp for Guarded {
             let wider = OneHot { dim: depth + 1, ..op.clone() };
             let wide = args_1!(wider.eval(context, inputs)?);
             return Ok(tvec!(wide.slice(axis, 0, depth)?.into_tvalue()));
+        }
+        if let Some(op) = self.inner.downcast_ref::<Gather>()
+            && let Some(output) = blocks::gather(op, &inputs[0], &inputs[1])?
+        {
+            return Ok(tvec!(output.into_tvalue()));
         }
         self.inner.eval(context, inputs)
     }
