@@ -241,7 +241,7 @@ def mlconsole(case, arguments):
                 return done.stdout
 
             file.write_text(DEPLOYMENT.format(model=case.model, instances=arguments.instances))
-            run("endpoint", "create", "-f", ROOT / "assets" / "restaurants" / "endpoint.yml", "--set", "name=compared")
+            run("endpoint", "create", "--name", "compared")
             run("deployment", "create", "-f", file)
             run("traffic", "set", "compared", "blue=100", "--yes")
             key = json.loads(run("endpoint", "keys", "compared", "--output", "json"))["primaryKey"]

@@ -14,18 +14,8 @@ use crate::resources::{AuthMode, Deployment, Endpoint};
 /// Endpoints: addresses with credentials and a traffic split.
 #[derive(Debug, Subcommand)]
 pub enum EndpointCommand {
-    /// Create an endpoint from a file, or replace the one of that name
-    Create {
-        /// Azure CLI v2 YAML
-        #[arg(long, short, value_name = "FILE")]
-        file: PathBuf,
-        /// Name to use instead of the file's
-        #[arg(long, short)]
-        name: Option<String>,
-        /// Change a value of the file: `--set description="new text"`
-        #[arg(long, value_name = "PATH=VALUE")]
-        set: Vec<String>,
-    },
+    /// Create an endpoint by its name, or from a file, which replaces the one of that name
+    Create(CreateArgs),
     /// Change an endpoint
     Update(UpdateArgs),
     /// One endpoint with its deployments
@@ -65,6 +55,43 @@ pub enum EndpointCommand {
     },
 }
 
+/// Flags of `endpoint create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// Azure CLI v2 YAML
+    #[arg(long, short, value_name = "FILE", required_unless_present = "name")]
+    file: Option<PathBuf>,
+    /// Name, instead of the file's
+    #[arg(long, short)]
+    name: Option<String>,
+    /// What callers show, where there is no file
+    #[arg(long, value_enum, conflicts_with = "file", default_value_t)]
+    auth_mode: Mode,
+    /// Change a value of the file: `--set description="new text"`
+    #[arg(long, value_name = "PATH=VALUE", requires = "file")]
+    set: Vec<String>,
+}
+
+/// What callers show, by the names of Azure's YAML.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Mode {
+    #[default]
+    Key,
+    AmlToken,
+    AadToken,
+}
+
+impl From<Mode> for AuthMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Key => Self::Key,
+            Mode::AmlToken => Self::AMLToken,
+            Mode::AadToken => Self::AADToken,
+        }
+    }
+}
+
 /// Flags of `endpoint update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
@@ -101,7 +128,7 @@ impl EndpointCommand {
 
 pub(super) async fn run(command: EndpointCommand, session: &Session) -> Result<(), CliError> {
     match command {
-        EndpointCommand::Create { file, name, set } => create(session, &file, name, &set).await,
+        EndpointCommand::Create(args) => create(session, args).await,
         EndpointCommand::Update(args) => update(session, args).await,
         EndpointCommand::Show { name } => show(session, &name).await,
         EndpointCommand::List => list(session).await,
@@ -113,17 +140,23 @@ pub(super) async fn run(command: EndpointCommand, session: &Session) -> Result<(
     }
 }
 
-async fn create(
-    session: &Session,
-    file: &std::path::Path,
-    name: Option<String>,
-    set: &[String],
-) -> Result<(), CliError> {
-    let mut endpoint = files::endpoint(session, file, set)?;
-    if let Some(name) = name {
+async fn create(session: &Session, args: CreateArgs) -> Result<(), CliError> {
+    let mut endpoint = match &args.file {
+        Some(file) => files::endpoint(session, file, &args.set)?,
+        None => {
+            let mut endpoint = Endpoint::default();
+            endpoint.properties.auth_mode = args.auth_mode.into();
+            endpoint
+        }
+    };
+    if let Some(name) = args.name {
         endpoint.name = name;
     }
     let (endpoint, existing) = session.workspace.prepare_endpoint(endpoint).await?;
+    if existing.is_some() && args.file.is_none() {
+        let next = format!("`mlconsole endpoint update {} --set …` changes it", endpoint.name);
+        return Err(CliError::failed(format!("there is an endpoint {} already: {next}", endpoint.name)));
+    }
     let verb = if existing.is_some() { "update" } else { "create" };
     put(session, &endpoint, existing.and_then(|e| e.etag), verb).await
 }

@@ -57,6 +57,23 @@ fn a_file_that_is_wrong_is_refused_with_the_place() {
 }
 
 #[test]
+fn an_endpoint_needs_a_name_and_no_file() {
+    let home = Home::new();
+    let workspace = home.serve();
+    workspace.run(&["endpoint", "create", "--name", "plain"]).ok();
+    workspace.run(&["endpoint", "create", "--name", "signed", "--auth-mode", "aml_token"]).ok();
+    let mode = |name: &str| {
+        let shown = workspace.run(&["endpoint", "show", name, "--output", "json"]).ok().out;
+        serde_json::from_str::<Value>(&shown).unwrap()["properties"]["authMode"].clone()
+    };
+    assert_eq!((mode("plain"), mode("signed")), (json!("Key"), json!("AMLToken")));
+    // A name alone never replaces what is there.
+    let said = workspace.run(&["endpoint", "create", "--name", "signed"]);
+    assert!(said.code == 1 && said.err.contains("endpoint update signed"), "{said:?}");
+    assert_eq!(mode("signed"), json!("AMLToken"));
+}
+
+#[test]
 fn variables_are_for_every_shell() {
     let home = Home::new();
     let stopped = home.run(&["env"]);
