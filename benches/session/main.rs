@@ -283,9 +283,12 @@ fn many() -> Result<()> {
         let budget = "budget p50 5, p99 25 ms";
         tell_keys(&format!("{what}: typing"), person.types(KEYS), budget);
         tell_keys(&format!("{what}: moving"), person.moves(KEYS), budget);
-        let young = person.memory()?;
-        std::thread::sleep(Duration::from_secs(20));
-        tell(&format!("{what}: memory, and 20 s later"), &format!("{young:.1}, {:.1} MiB", person.memory()?), "");
+        let mut memory = vec![person.memory()?];
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_secs(20));
+            memory.push(person.memory()?);
+        }
+        tell(&format!("{what}: memory, every 20 s"), &format!("{memory:.1?} MiB"), "");
         person.leaves();
     }
     Ok(())

@@ -49,7 +49,8 @@ fn a_workspace_at_rest_costs_its_terminal_nothing() {
     terminal.until("two deployments that serve", |screen| screen.matches("no requests seen").count() == 1);
     // the message has gone, the states have settled, and charts of nothing stand still
     terminal.rests(std::time::Duration::from_secs(5));
-    terminal.send("q");
+    terminal.then("q", "Quit?");
+    terminal.send("\t\r");
     assert!(terminal.end().0);
 }
 
