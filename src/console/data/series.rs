@@ -7,8 +7,9 @@ use super::recent::Recent;
 use crate::resources::{Counts, Second};
 use crate::stats::histogram::{BUCKETS, Histogram, lower, samples_for, upper};
 
-/// Seconds a point of a course of percentiles stands for.
+/// Seconds a point of a course of percentiles stands for; more where requests are so rare that these do not tell.
 const SMOOTH_S: i64 = 20;
+const RARE_S: i64 = 60;
 
 /// What a deployment did, second by second; seconds without requests are not kept.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -193,15 +194,24 @@ impl Series {
     }
 
     /// A quantile of latency in milliseconds at the end of each of `columns` equal parts of the window, over the
-    /// [`SMOOTH_S`] seconds before (or the whole part, if that is longer); `None` where these held too few requests to
-    /// tell.
+    /// [`SMOOTH_S`] seconds before (or the whole part, if that is longer), or over [`RARE_S`] where these held too few
+    /// requests to tell; `None` where those did too.
     pub fn quantiles(&self, end: i64, window: i64, columns: usize, q: f64) -> Vec<Option<f64>> {
+        let near = self.quantiles_over(SMOOTH_S, end, window, columns, q);
+        if near.iter().all(Option::is_some) {
+            return near;
+        }
+        let far = self.quantiles_over(RARE_S, end, window, columns, q);
+        near.into_iter().zip(far).map(|(near, far)| near.or(far)).collect()
+    }
+
+    fn quantiles_over(&self, span: i64, end: i64, window: i64, columns: usize, q: f64) -> Vec<Option<f64>> {
         let mut sliding = Sliding::default();
         let needed = samples_for(q);
         let (mut entering, mut leaving) = (self.seconds.iter().peekable(), self.seconds.iter().peekable());
         parts(end, window, columns)
             .map(|(from, to)| {
-                let from = from.min(to - SMOOTH_S);
+                let from = from.min(to - span);
                 while let Some(second) = entering.next_if(|second| second.at <= to) {
                     sliding.add(second);
                 }

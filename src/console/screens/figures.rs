@@ -194,7 +194,13 @@ fn comparison(model: &Model, all: &[(String, Mark, Histogram)], full: bool) -> L
             [Some(a), Some(b)] if a > 0.0 => {
                 let change = (b / a - 1.0) * 100.0;
                 let style = if change > 20.0 { theme.warn } else { theme.dim };
-                line.push_span(span(format!("{} {change:+.0} % ", theme.glyphs.delta), style));
+                // "× 13" is read, and has room, where "+1227 %" does not.
+                let change = if b > 3.0 * a {
+                    format!("{} {:.1}", theme.glyphs.times, b / a)
+                } else {
+                    format!("{change:+.0} %")
+                };
+                line.push_span(span(format!("{} {change} ", theme.glyphs.delta), style));
             }
             [_, _] if !full => line.push_span(span(format!("{} ", theme.glyphs.dash), theme.dim)),
             _ => {}
