@@ -195,12 +195,11 @@ fn comparison(model: &Model, all: &[(String, Mark, Histogram)], full: bool) -> L
                 let change = (b / a - 1.0) * 100.0;
                 let style = if change > 20.0 { theme.warn } else { theme.dim };
                 // "× 13" is read, and has room, where "+1227 %" does not.
-                let change = if b > 3.0 * a {
-                    format!("{} {:.1}", theme.glyphs.times, b / a)
-                } else {
-                    format!("{change:+.0} %")
+                let change = match b > 3.0 * a {
+                    true => format!("{} {:.1} ", theme.glyphs.times, b / a),
+                    false => format!("{} {change:+.0} % ", theme.glyphs.delta),
                 };
-                line.push_span(span(format!("{} {change} ", theme.glyphs.delta), style));
+                line.push_span(span(change, style));
             }
             [_, _] if !full => line.push_span(span(format!("{} ", theme.glyphs.dash), theme.dim)),
             _ => {}
