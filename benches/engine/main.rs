@@ -21,15 +21,11 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, ModelProto};
 use tract_onnx::prelude::*;
 
-use build::{Dim, FLOAT, ml, model, node, strings, value, weights, with};
+use build::{Dim, FLOAT, int, ml, model, node, strings, value, weights, with};
 
 fn random(count: usize) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(1);
     (0..count).map(|_| random.f32() - 0.5).collect()
-}
-
-fn int(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i, r#type: AttributeType::Int as i32, ..Default::default() }
 }
 
 fn ints(name: &str, ints: &[i64]) -> AttributeProto {

@@ -154,7 +154,7 @@ async fn create(
     // Before anything is uploaded: the endpoint must be there.
     let parent = session.workspace.endpoint(&plan.endpoint_name).await.map_err(|error| match error.kind {
         ErrorKind::NotFound => CliError::failed(format!(
-            "there is no endpoint {} yet: create it first, with `mlconsole endpoint create -f endpoint.yml`",
+            "there is no endpoint {0} yet: create it first, with `mlconsole endpoint create --name {0}`",
             one_line(&plan.endpoint_name)
         )),
         _ => error.into(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::error::CliError;
@@ -57,9 +57,10 @@ pub enum EndpointCommand {
 
 /// Flags of `endpoint create`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("file or name").args(["file", "name"]).required(true).multiple(true)))]
 pub struct CreateArgs {
     /// Azure CLI v2 YAML
-    #[arg(long, short, value_name = "FILE", required_unless_present = "name")]
+    #[arg(long, short, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Name, instead of the file's
     #[arg(long, short)]
@@ -248,7 +249,7 @@ async fn list(session: &Session) -> Result<(), CliError> {
         return print_json(&endpoints);
     }
     if endpoints.is_empty() {
-        note("no endpoints yet: `mlconsole endpoint create -f endpoint.yml` makes one");
+        note("no endpoints yet: `mlconsole endpoint create --name NAME` makes one");
     }
     let mut table = Table::new(&["NAME", "STATE", "AUTH", "TRAFFIC", "SCORING URI"]);
     for endpoint in endpoints {

@@ -16,7 +16,7 @@ fn usage_is_2_failure_is_1_and_both_say_what_to_do() {
         (&["deployment", "delete", "e1", "..", "--yes"], 1, "a name is empty"),
         (&["endpoint", "show", ""], 1, "a name is empty"),
         (&["frobnicate"], 2, "frobnicate"),
-        (&["endpoint", "create"], 2, "--file"),
+        (&["endpoint", "create"], 2, "--file <FILE>|--name <NAME>"),
         (&["traffic", "set", "e1", "blue=90"], 2, "90 %"),
         (&["traffic", "set", "e1", "blue:90"], 2, "blue=90"),
         (&["load", "e1", "--duration", "soon", "-r", &request], 2, "30s"),
@@ -28,7 +28,7 @@ fn usage_is_2_failure_is_1_and_both_say_what_to_do() {
         (&["endpoint", "create", "-f", "/nope.yml"], 1, "/nope.yml"),
         (&["endpoint", "delete", "nope", "--yes"], 1, "does not exist"),
         (&["model", "register", "--name", "m", "--path", "/nope.onnx"], 1, "/nope.onnx"),
-        (&["deployment", "create", "-f", &sample("blue-deployment.yml")], 1, "endpoint create -f"),
+        (&["deployment", "create", "-f", &sample("blue-deployment.yml")], 1, "endpoint create --name"),
     ];
     for (arguments, code, says) in cases {
         let said = workspace.run(arguments);

@@ -174,6 +174,24 @@ fn a_range_without_a_step_and_too_many_of_the_largest_are_named() {
 }
 
 #[test]
+fn numbers_that_are_none_cost_no_instance_and_count_as_the_largest() {
+    // The root of a negative number is none: the caller needs no trick to have some.
+    let nodes = vec![node("Sqrt", &["x"], &["root"]), node("TopK", &["root", "five"], &["best", "i"])];
+    let outputs = vec![value("i", INT64, &[Dim::N(5)])];
+    let five = crate::build::whole("five", &[1], &[5]);
+    let mut served = serve(&model(vec![value("x", FLOAT, &[Dim::Named("n")])], outputs, nodes, vec![five]));
+    let mut random = fastrand::Rng::with_seed(3);
+    for _ in 0..200 {
+        let x: Vec<f32> = (0..50).map(|_| random.f32() - 0.25).collect();
+        let none = (0..50).filter(|at| x[*at] < 0.0);
+        let mut numbers: Vec<usize> = (0..50).filter(|at| x[*at] >= 0.0).collect();
+        numbers.sort_by(|a, b| x[*b].total_cmp(&x[*a]));
+        let wanted: Vec<usize> = none.chain(numbers).take(5).collect();
+        assert_eq!(ask(&mut served, &json!({"x": x})).unwrap()["i"], json!(wanted));
+    }
+}
+
+#[test]
 fn a_picture_smaller_than_the_window_over_it_is_refused() {
     let shape = [Dim::Named("n"), Dim::N(1), Dim::Named("h"), Dim::Named("w")];
     let kernel = crate::build::weights("k", &[1, 1, 4, 4], &[1.0; 16]);

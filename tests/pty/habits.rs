@@ -46,7 +46,7 @@ fn a_workspace_at_rest_costs_its_terminal_nothing() {
     let mut terminal = Terminal::start(MLCONSOLE, &["--data-dir", "data"], home.path(), (140, 40), &[]);
     terminal.wait("Install the sample endpoint");
     terminal.then("i", "requests/s");
-    terminal.until("two deployments that serve", |screen| screen.matches("no requests seen").count() == 1);
+    terminal.until("a chart and a histogram of nothing", |screen| screen.matches("no requests seen").count() == 2);
     // the message has gone, the states have settled, and charts of nothing stand still
     terminal.rests(std::time::Duration::from_secs(5));
     terminal.then("q", "Quit?");

@@ -100,7 +100,7 @@ impl Chart<'_> {
         self.axes(ui, area, plot, top);
         ui.hit(plot, Hit::Chart { ago: self.window });
         if self.is_empty() {
-            self.emptiness(ui, plot);
+            super::nothing(ui, plot, self.empty);
             return self.reading(ui, plot);
         }
         let mut grid = Grid::new(plot.width, plot.height);
@@ -144,12 +144,6 @@ impl Chart<'_> {
     /// happens.
     fn is_empty(&self) -> bool {
         self.courses.iter().flat_map(|course| &course.values).all(|value| value.is_none_or(|value| value == 0.0))
-    }
-
-    fn emptiness(&self, ui: &mut Ui, plot: Rect) {
-        let wide = ui.measure(self.empty);
-        let (x, y) = (plot.x + plot.width.saturating_sub(wide) / 2, plot.y + (plot.height - 1) / 2);
-        ui.text(x, y, plot.width, self.empty, ui.theme.dim);
     }
 
     fn axes(&self, ui: &mut Ui, area: Rect, plot: Rect, top: f64) {

@@ -48,10 +48,8 @@ pub fn draw(ui: &mut Ui, area: Rect, all: &[Shape]) {
     if area.height < 3 || area.width < 20 {
         return;
     }
-    let theme = ui.theme;
     let Some((low, high)) = range(all) else {
-        ui.text(area.x + 1, area.y + area.height / 2, area.width, "no requests in this window", theme.dim);
-        return;
+        return super::nothing(ui, area, "no requests seen");
     };
     let columns = usize::from(area.width);
     let courses: Vec<Vec<f64>> = all.iter().take(2).map(|shape| shares(shape.histogram, low, high, columns)).collect();

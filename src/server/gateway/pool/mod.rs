@@ -139,10 +139,10 @@ struct Shared {
     wanted: AtomicU32,
     /// Smoothed time in the model, ns; 0 until the first call.
     service_ns: AtomicU64,
+    /// The same, of which an outlier moves little.
+    usual_ns: AtomicU64,
     /// CPU time of the instances so far, ns: what their threads tell, and the calls on other threads.
     cpu_ns: AtomicU64,
-    /// The same without outliers.
-    usual_ns: AtomicU64,
     /// Live requests handed to the queue and not begun.
     handed: AtomicU32,
     /// Calls may run on connections' threads while they are short.
@@ -206,8 +206,8 @@ impl Pool {
             ready: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
             service_ns: AtomicU64::new(0),
-            cpu_ns: AtomicU64::new(0),
             usual_ns: AtomicU64::new(0),
+            cpu_ns: AtomicU64::new(0),
             handed: AtomicU32::new(0),
             bounded: servable.is_bounded(),
             seats: ArcSwap::default(),

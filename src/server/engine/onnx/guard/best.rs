@@ -1,5 +1,5 @@
 //! The largest or smallest of many. tract sorts everything, by an order that breaks down at a number that is none (NaN):
-//! then the sort may panic.
+//! then the sort panics.
 
 use std::cmp::Ordering;
 
