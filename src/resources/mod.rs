@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod ids;
 pub mod instance_type;
 pub mod live;
+pub mod mlmodel;
 pub mod nearest;
 pub mod operation;
 pub mod paths;

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod gateway;
 mod lock;
 mod minutes;
+pub mod mlflow;
 pub mod reconcile;
 mod sockets;
 mod start;

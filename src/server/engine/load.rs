@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::mlmodel::Inputs;
 use super::onnx::memory::{self, Budget};
 use super::onnx::model::OnnxModel;
 use super::onnx::{check, file, spec};
@@ -12,6 +11,7 @@ use super::servable::{Named, OnnxServable};
 use super::source::{self, Found, Layout};
 use super::{InstanceMemory, LoadError, ModelSource, OutOfMemory, ScoreRequest, Servable, sample};
 use crate::resources::ModelReport;
+use crate::resources::mlmodel::Inputs;
 
 /// Sizes tried for open dimensions until a run on zeros succeeds.
 const OPEN_SIZES: [usize; 4] = [1, 2, 8, 32];
@@ -23,7 +23,7 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         Layout::Triton(found) => (found, None, Inputs::Unknown),
         Layout::Mlflow(found, model) => {
             let inputs = model.inputs();
-            (vec![found], Some(Dialect::Mlflow { tensors: inputs == Inputs::Tensors }), inputs)
+            (vec![found], Some(Dialect::Mlflow { tensors: inputs.are_tensors() }), inputs)
         }
     };
     let mut models = Vec::with_capacity(found.len());

@@ -3,7 +3,6 @@
 mod datatype;
 mod load;
 mod ml;
-mod mlmodel;
 mod onnx;
 mod protocol;
 mod sample;
@@ -20,6 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use crate::resources::mlmodel::MlModel;
 use crate::resources::{ModelReport, OperatorUse, Signature};
 
 /// A request as a model container would see it: the path is relative to the endpoint's base URL.
@@ -179,6 +179,11 @@ pub struct ModelSource {
 /// Recurses deeply on deep graphs: call it on a thread with a large stack (64 MiB).
 pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
     load::load(source, log)
+}
+
+/// The folder with the file `MLmodel` (`path`, or a folder directly inside), and what the file says.
+pub fn mlflow_folder(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {
+    source::mlflow(path)
 }
 
 /// What can be said about the model at `path` without serving it: signature, operators, and which of them do not run.

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::mlmodel::Inputs;
 use super::onnx::model::{OnnxModel, zeros};
 use super::onnx::spec::Spec;
 use super::protocol::write;
+use crate::resources::mlmodel::Inputs;
 
 /// Names a sample may have beside the model file, in the order they are looked for.
 const NAMES: [&str; 4] =
@@ -36,14 +36,14 @@ fn from_mlflow(text: &[u8]) -> Option<Vec<u8>> {
 /// A body of zeros (empty strings), `open` in place of every open dimension: a frame where the signature has columns.
 pub fn of_zeros(model: &OnnxModel, inputs: &Inputs, open: usize) -> Option<Vec<u8>> {
     if let Inputs::Columns(columns) = inputs {
-        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let value = |kind: &str| match kind {
             "string" => json!(""),
             "boolean" => json!(false),
             "long" | "integer" => json!(0),
             _ => json!(0.0),
         };
-        let row: Vec<Value> = columns.iter().map(|(_, kind)| value(kind)).collect();
+        let row: Vec<Value> = columns.iter().map(|c| value(&c.kind)).collect();
         return serde_json::to_vec(&json!({"input_data": {"columns": names, "index": [0], "data": [row]}})).ok();
     }
     let mut body = b"{\"input_data\":{".to_vec();

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::mlmodel::MlModel;
 use super::{LoadError, ModelSource};
+use crate::resources::mlmodel::MlModel;
 
 /// A model file to serve, and the name and version it is served under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +170,8 @@ fn triton_model(folder: &Path) -> Option<Found> {
     Some(Found { name: file_name(folder), version: version.to_string(), file })
 }
 
-fn mlflow(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {
+/// The folder of an MLflow model and its `MLmodel`.
+pub fn mlflow(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {
     let mut candidates = vec![path.to_owned()];
     candidates.extend(entries(path).into_iter().filter(|p| p.is_dir()));
     let Some(folder) = candidates.into_iter().find(|f| f.join("MLmodel").is_file()) else {
