@@ -10,7 +10,7 @@ use mlconsole::cli::{CliError, Common, Need, ServeArgs, note};
 use mlconsole::client::{self, ErrorKind, Workspace};
 use mlconsole::config::{Access, Config, Context, ContextKind, Split};
 use mlconsole::resources::Connection;
-use mlconsole::server::{self, ClosedDoor, Options, Running, StartError, Visit};
+use mlconsole::server::{self, ClosedDoor, Options, Running, StartError, Visit, environments};
 
 /// How often a file that others hold is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -79,6 +79,13 @@ impl Place {
         options.record_bodies = local.record_bodies;
         options.random_routing = local.split == Split::Random;
         options.drain = Duration::from_secs(local.drain_seconds);
+        let python = &self.config.python;
+        options.python = environments::Settings {
+            search_paths: python.search_paths.clone(),
+            allow_download: python.allow_download,
+            uv: python.uv.clone(),
+            mlflow_full: python.mlflow_full,
+        };
         options
     }
 

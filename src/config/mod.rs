@@ -30,6 +30,7 @@ pub struct Config {
     /// By name; `local` is always among them.
     pub contexts: BTreeMap<String, Context>,
     pub local: Local,
+    pub python: Python,
     pub ui: Ui,
     /// Action id → its keys, in the notation of the help screen. The console checks ids, keys and conflicts.
     pub keys: BTreeMap<String, Vec<String>>,
@@ -129,6 +130,19 @@ impl Default for Local {
     }
 }
 
+/// How the local workspace builds Python environments for scoring scripts and MLflow models.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Python {
+    /// Interpreters, or folders with them, that are looked at before all others.
+    pub search_paths: Vec<PathBuf>,
+    /// Let uv download an interpreter that is not on this machine.
+    pub allow_download: bool,
+    /// The uv to use. `None`: the one in the data folder, or on PATH.
+    pub uv: Option<PathBuf>,
+    /// Install the whole mlflow that a model pins, instead of mlflow-skinny.
+    pub mlflow_full: bool,
+}
+
 /// The look of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ui {
@@ -152,6 +166,7 @@ impl Default for Config {
             current_context: LOCAL.to_owned(),
             contexts: BTreeMap::from([(LOCAL.to_owned(), local)]),
             local: Local::default(),
+            python: Python::default(),
             ui: Ui::default(),
             keys: BTreeMap::new(),
         }

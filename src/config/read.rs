@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Access, Config, Context, ContextKind, LOCAL, Local, Split, THEMES, Ui};
+use super::{Access, Config, Context, ContextKind, LOCAL, Local, Python, Split, THEMES, Ui};
 use crate::resources::document::{Fields, FileError, Node, Value, parse_toml};
 
 pub(super) fn config(path: &Path, text: &str) -> Result<Config, FileError> {
@@ -36,6 +36,9 @@ pub(super) fn config(path: &Path, text: &str) -> Result<Config, FileError> {
     }
     if let Some(table) = fields.map("local")? {
         config.local = local(folder, table)?;
+    }
+    if let Some(table) = fields.map("python")? {
+        config.python = python(folder, table)?;
     }
     if let Some(table) = fields.map("ui")? {
         config.ui = ui(table)?;
@@ -93,6 +96,25 @@ fn local(folder: &Path, mut fields: Fields<'_>) -> Result<Local, FileError> {
     Ok(local)
 }
 
+fn python(folder: &Path, mut fields: Fields<'_>) -> Result<Python, FileError> {
+    let paths = fields.node("python_search_paths").map(|node| (node, keys(node)));
+    let search_paths = match paths {
+        None => Vec::new(),
+        Some((_, Some(paths))) => paths.iter().map(|text| resolve(folder, text)).collect(),
+        Some((node, None)) => {
+            return Err(fields.wrong("python_search_paths", node, "give a path, or a list of paths"));
+        }
+    };
+    let python = Python {
+        search_paths,
+        allow_download: fields.bool("allow_python_download")?.unwrap_or_default(),
+        uv: path(folder, &mut fields, "uv")?,
+        mlflow_full: fields.bool("mlflow_full")?.unwrap_or_default(),
+    };
+    fields.finish()?;
+    Ok(python)
+}
+
 fn ui(mut fields: Fields<'_>) -> Result<Ui, FileError> {
     let default = Ui::default();
     let ui = Ui {
@@ -129,12 +151,15 @@ fn path(folder: &Path, fields: &mut Fields<'_>, key: &'static str) -> Result<Opt
         let node = fields.node(key);
         return node.map_or(Ok(None), |node| Err(fields.wrong(key, node, "give a path, or leave the key out")));
     }
-    let path = match text.strip_prefix('~') {
+    Ok(Some(resolve(folder, &text)))
+}
+
+fn resolve(folder: &Path, text: &str) -> PathBuf {
+    match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = etcetera::home_dir().unwrap_or_else(|_| PathBuf::from("~"));
             home.join(rest.trim_start_matches('/'))
         }
         _ => folder.join(text),
-    };
-    Ok(Some(path))
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::api::tokens::Tokens;
+use super::environments::{self, Environments};
 use super::gateway::Router;
 use super::reconcile::Reconciler;
 use super::store::Store;
@@ -38,6 +39,8 @@ pub struct Options {
     pub random_routing: bool,
     /// How long [`super::Running::shutdown`] waits for requests in flight.
     pub drain: Duration,
+    /// How Python environments are built.
+    pub python: environments::Settings,
 }
 
 impl Options {
@@ -54,6 +57,7 @@ impl Options {
             record_bodies: false,
             random_routing: false,
             drain: Duration::from_secs(10),
+            python: environments::Settings::default(),
         }
     }
 }
@@ -67,6 +71,7 @@ pub struct App {
     pub router: Arc<Router>,
     pub telemetry: Arc<Telemetry>,
     pub tokens: Arc<Tokens>,
+    pub environments: Arc<Environments>,
     /// The workspace's guid: made once, kept.
     pub workspace_guid: String,
     pub started: Instant,

@@ -3,6 +3,7 @@
 pub mod api;
 mod app;
 pub mod engine;
+pub mod environments;
 pub mod gateway;
 mod lock;
 mod minutes;
@@ -10,6 +11,7 @@ pub mod mlflow;
 pub mod reconcile;
 mod sockets;
 mod start;
+pub mod stop;
 pub mod store;
 pub mod telemetry;
 mod tls;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::api::tokens::Tokens;
 use super::app::{App, Options};
 use super::engine;
+use super::environments::Environments;
 use super::gateway::{Gateway, Mode, Router};
 use super::lock::Lock;
 use super::reconcile::Reconciler;
@@ -147,7 +148,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         mode,
         Arc::new(engine::load),
     );
+    let environments = Arc::new(Environments::new(&options.data_dir, options.python.clone()));
     let app = Arc::new(App {
+        environments,
         options,
         connection,
         store,
