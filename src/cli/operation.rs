@@ -59,10 +59,9 @@ fn row(operation: Operation) -> [String; 6] {
         Some(deployment) => format!("{}/{deployment}", details.endpoint),
         None => details.endpoint.clone(),
     };
-    let running = details.phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0);
-    let step = match (&operation.error, running) {
+    let step = match (&operation.error, details.running()) {
         (Some(error), _) => error.message.clone(),
-        (None, Some(phase)) => phase.name.clone(),
+        (None, Some(phase)) => phase.said(),
         (None, None) => String::new(),
     };
     let started = operation.start_time.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);

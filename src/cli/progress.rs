@@ -11,6 +11,8 @@ use crate::client::Pending;
 use crate::resources::{Operation, Phase};
 
 const REDRAW: Duration = Duration::from_millis(100);
+/// Columns of a bar.
+const BAR: usize = 20;
 const SPINNER: [&str; 8] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧"];
 
 /// Follows an operation to its end. `what` names it: "create deployment blue".
@@ -85,6 +87,13 @@ pub(super) fn uploads() -> impl FnMut(&str, u64, u64) + Send {
     }
 }
 
+/// A phase, with a bar when it tells how far it is.
+fn said(phase: &Phase) -> String {
+    let Some(share) = phase.share else { return phase.name.clone() };
+    let done = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    format!("{} {}{} {:.0} %", phase.name, "━".repeat(done), "─".repeat(BAR - done), share * 100.0)
+}
+
 /// What has been shown so far.
 struct View {
     what: String,
@@ -93,6 +102,8 @@ struct View {
     /// Phases already written for good.
     written: usize,
     running: String,
+    /// What the running phase says of itself.
+    note: String,
     frame: usize,
     drawn: bool,
 }
@@ -105,6 +116,7 @@ impl View {
             begun: Instant::now(),
             written: 0,
             running: String::new(),
+            note: String::new(),
             frame: 0,
             drawn: false,
         }
@@ -120,8 +132,9 @@ impl View {
             note(&format!("  {}  {seconds:.1} s{remark}", one_line(&phase.name)));
         }
         self.written = self.written.max(ended.len());
-        let running = phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0);
-        self.running = running.map_or_else(|| operation.status.clone(), |phase| phase.name.clone());
+        let running = operation.running();
+        self.running = running.map_or_else(|| operation.status.clone(), said);
+        self.note = running.and_then(|phase| phase.note.as_deref()).map(one_line).unwrap_or_default();
         if !operation.is_terminal() {
             self.draw();
         }
@@ -132,13 +145,15 @@ impl View {
             return;
         }
         self.frame = (self.frame + 1) % SPINNER.len();
+        // Without wrapping: a line that wraps cannot be taken back.
         let _ = write!(
             std::io::stderr(),
-            "\r\x1b[K{} {}: {} {:.1} s",
+            "\r\x1b[K\x1b[?7l{} {}: {} {:.1} s  {}\x1b[?7h",
             SPINNER[self.frame],
             self.what,
             one_line(&self.running),
-            self.begun.elapsed().as_secs_f64()
+            self.begun.elapsed().as_secs_f64(),
+            self.note
         );
         let _ = std::io::stderr().flush();
         self.drawn = true;

@@ -49,8 +49,23 @@ pub struct LiveDeployment {
     pub totals: Counts,
     /// Shadow copies since the process started.
     pub mirrored: MirrorCounts,
+    /// Why an instance that is down does not come back at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
     /// Seconds completed since the last frame, oldest first; the first frame may bring history.
     pub seconds: Vec<Second>,
+}
+
+/// An instance that ends again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Trouble {
+    /// `CrashLoopBackOff`, as a cluster calls it.
+    pub kind: String,
+    /// What ended it last: the last line of the traceback, or the signal.
+    pub reason: String,
+    /// When it is tried again, in Unix milliseconds.
+    pub retry_ms: i64,
 }
 
 /// Requests by outcome. The sum of all fields is the number of requests.

@@ -30,6 +30,7 @@ pub use duration::IsoDuration;
 pub use endpoint::{AuthMode, Endpoint, EndpointKeys, EndpointProperties, EndpointToken, ProvisioningState};
 pub use live::{
     Counts, LiveDeployment, LiveEndpoint, LiveFrame, LogLine, MirrorCounts, ProcessStats, RequestSample, Second,
+    Trouble,
 };
 pub use operation::{JournalEntry, Operation, OperationDetails, Phase};
 pub use signature::{ModelReport, OperatorUse, Signature, TensorSpec};

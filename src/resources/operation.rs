@@ -55,9 +55,33 @@ pub struct Phase {
     pub ended_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How far the running phase is, 0 to 1, when that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+impl OperationDetails {
+    /// The phase that is under way.
+    pub fn running(&self) -> Option<&Phase> {
+        self.phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0)
+    }
+}
+
+impl Phase {
+    /// Name and how far it is, in one line: `build environment 41 %`.
+    pub fn said(&self) -> String {
+        let share =
+            self.share.filter(|_| self.ended_ms == 0).map(|share| format!(" {:.0} %", share.clamp(0.0, 1.0) * 100.0));
+        format!("{}{}", self.name, share.unwrap_or_default())
+    }
 }
 
 impl Operation {
+    /// The phase that is under way, where the workspace tells.
+    pub fn running(&self) -> Option<&Phase> {
+        self.properties.as_ref()?.running()
+    }
+
     pub fn is_terminal(&self) -> bool {
         ["succeeded", "failed", "canceled"].contains(&self.status.to_ascii_lowercase().as_str())
     }

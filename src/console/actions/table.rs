@@ -137,6 +137,7 @@ pub enum Action {
     LogContainer,
     LogInstance,
     LogWrap,
+    LogFold,
     LogTimes,
     LogPage,
     // models, activity, workspace

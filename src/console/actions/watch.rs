@@ -25,6 +25,9 @@ pub const ROWS: &[Row] = &[
     Row::new(Action::LogInstance, "logs.instance", "One instance after another, then all", Logs, &["i"])
         .footer(80, "instance"),
     Row::new(Action::LogWrap, "logs.wrap", "Wrap long lines, or cut them", Logs, &["w"]).footer(75, "wrap"),
+    Row::new(Action::LogFold, "logs.fold", "Show or fold frames of libraries", Logs, &["z"])
+        .footer(60, "frames")
+        .unless(logs::no_frames),
     Row::new(Action::LogTimes, "logs.times", "Show or hide the times", Logs, &["t"]).footer(40, "times"),
     Row::new(Action::LogPage, "logs.page", "Read in the pager", Logs, &["v"]).footer(30, "pager"),
     Row::new(Action::RegisterModel, "model.register", "Register a model from a path", Models, &["n"])

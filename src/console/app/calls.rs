@@ -14,7 +14,7 @@ use super::call::{Answer, Burst, Call, Failure, Item, Score, Scored};
 use super::event::Event;
 use crate::client::{ClientError, ErrorKind, KeyKind, NewModel, Pending, ScoreCall, Workspace, sample};
 use crate::load::{self, LoadPlan, Pace, Stop};
-use crate::resources::{Deployment, Endpoint, Operation, Sku, TrafficMap, Weight};
+use crate::resources::{Deployment, Endpoint, Operation, Phase, Sku, TrafficMap, Weight};
 
 /// Lines of a log are gathered for so long before they are handed over.
 const BATCH: Duration = Duration::from_millis(50);
@@ -37,11 +37,7 @@ impl Reporter {
     }
 
     fn operation(&self, operation: &Operation) {
-        let phase = operation.properties.as_ref().and_then(|details| {
-            let running = details.phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0);
-            running.map(|phase| phase.name.clone())
-        });
-        let text = phase.unwrap_or_else(|| operation.status.to_lowercase());
+        let text = operation.running().map_or_else(|| operation.status.to_lowercase(), Phase::said);
         let operation = Some(Box::new(operation.clone()));
         let _ = self.events.send(Event::Progress { epoch: self.epoch, task: self.task, text, operation });
     }

@@ -44,7 +44,7 @@ pub fn find(data: &Data) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(data.disk.as_ref().and_then(of_disk));
     for endpoint in data.endpoints.values() {
-        of_endpoint(endpoint, &mut found);
+        of_endpoint(endpoint, data.second * 1_000, &mut found);
         found.extend(of_token(data, endpoint));
     }
     found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.endpoint.cmp(&b.endpoint)));
@@ -83,7 +83,7 @@ fn of_token(data: &Data, endpoint: &EndpointView) -> Option<Finding> {
     Some(Finding { severity, endpoint: endpoint.name.clone(), deployment: None, text, step: "new token", place })
 }
 
-fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {
+fn of_endpoint(endpoint: &EndpointView, now: i64, found: &mut Vec<Finding>) {
     let name = &endpoint.name;
     let mut tell = |severity, deployment: Option<&str>, text: String, step, place| {
         found.push(Finding {
@@ -109,7 +109,7 @@ fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {
         tell(Severity::Warning, None, text, "traffic", Place::Traffic(name.clone()));
     }
     for deployment in endpoint.deployments.values() {
-        for (severity, text, step, place) in of_deployment(endpoint, deployment) {
+        for (severity, text, step, place) in of_deployment(endpoint, deployment, now) {
             tell(severity, Some(&deployment.name), text, step, place);
         }
     }
@@ -117,12 +117,18 @@ fn of_endpoint(endpoint: &EndpointView, found: &mut Vec<Finding>) {
 
 type Told = (Severity, String, &'static str, Place);
 
-fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView) -> Vec<Told> {
+fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView, now: i64) -> Vec<Told> {
     let mut told: Vec<Told> = Vec::new();
     let weight = endpoint.weight(&deployment.name);
     let open = || Place::Endpoint(endpoint.name.clone());
     let logs = || Place::Logs { endpoint: endpoint.name.clone(), deployment: deployment.name.clone() };
     let (ready, wanted) = (deployment.ready(), deployment.wanted());
+    if let Some(trouble) = deployment.live.as_ref().and_then(|live| live.trouble.as_ref()) {
+        let severity = if ready == 0 && !weight.is_zero() { Severity::Critical } else { Severity::Warning };
+        let wait = (trouble.retry_ms - now).max(0);
+        let next = if wait == 0 { "now".to_owned() } else { format!("in {}", numbers::span_ms(wait)) };
+        told.push((severity, format!("{}, next try {next}: {}", trouble.kind, trouble.reason), "logs", logs()));
+    }
     match deployment.state() {
         ProvisioningState::Failed => {
             told.push((Severity::Critical, "could not be provisioned".into(), "logs", logs()));

@@ -1,6 +1,7 @@
 //! Logs of a deployment: followed live, paused by scrolling, bounded.
 
 mod buffer;
+mod trace;
 mod view;
 
 use ratatui::layout::Rect;
@@ -13,8 +14,9 @@ use crate::console::app::list::List;
 use crate::console::app::model::{Model, Subject};
 use crate::console::app::nav::Place;
 use crate::console::look::Ui;
+use crate::resources::LogLine;
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Wish};
 
 /// The containers of a deployment, as on Azure.
 pub const CONTAINERS: [&str; 2] = ["inference-server", "storage-initializer"];
@@ -80,8 +82,25 @@ pub struct State {
     pub instance: Option<u32>,
     pub wrap: bool,
     pub no_times: bool,
+    /// Frames of libraries are shown.
+    pub unfolded: bool,
     /// Only its filter is used.
     pub list: List,
+}
+
+impl State {
+    /// Takes in lines.
+    fn push(&mut self, lines: &[LogLine]) {
+        let Self { level, instance, unfolded, .. } = *self;
+        self.buffer.push(lines, &Wish { level, instance, filter: &self.list.filter, unfolded });
+    }
+
+    /// Filter, level, instance or folding changed.
+    fn narrow(&mut self) {
+        let Self { level, instance, unfolded, .. } = *self;
+        self.buffer.narrow(&Wish { level, instance, filter: &self.list.filter, unfolded });
+        self.at = self.at.and_then(|at| self.buffer.nearest(at));
+    }
 }
 
 /// The screen.
@@ -109,18 +128,9 @@ impl Logs {
         let mut effects = Self::stop(model);
         model.logs.buffer = Buffer::default();
         model.logs.at = None;
-        Self::narrow(model);
+        model.logs.narrow();
         effects.extend(Self::follow(model));
         effects
-    }
-
-    /// Filter, level or instance changed.
-    fn narrow(model: &mut Model) {
-        let state = &mut model.screens.logs;
-        state.buffer.narrow(state.level, state.instance, &state.list.filter);
-        if let Some(at) = state.at {
-            state.at = state.buffer.nearest(at);
-        }
     }
 
     fn scroll(model: &mut Model, action: Action) {
@@ -143,6 +153,11 @@ pub fn not_paused(model: &Model) -> Option<String> {
     model.logs.at.is_none().then(|| "the newest lines are shown already".into())
 }
 
+/// Nothing to fold.
+pub fn no_frames(model: &Model) -> Option<String> {
+    (!model.logs.buffer.has_frames()).then(|| "no traceback with frames of libraries is here".into())
+}
+
 impl Screen for Logs {
     fn scopes(&self, _: &Model) -> Vec<Scope> {
         vec![Scope::Logs, Scope::List]
@@ -158,7 +173,7 @@ impl Screen for Logs {
             }
             Action::LogLevel => {
                 state.level = state.level.next();
-                Self::narrow(model);
+                state.narrow();
             }
             Action::LogInstance => {
                 let all = state.buffer.instances();
@@ -166,9 +181,13 @@ impl Screen for Logs {
                     None => all.first().copied(),
                     Some(now) => all.iter().copied().find(|instance| *instance > now),
                 };
-                Self::narrow(model);
+                state.narrow();
             }
             Action::LogWrap => state.wrap = !state.wrap,
+            Action::LogFold => {
+                state.unfolded = !state.unfolded;
+                state.narrow();
+            }
             Action::LogTimes => state.no_times = !state.no_times,
             Action::LogPage => return vec![Effect::Page(state.buffer.text())],
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Top | Action::Bottom => {
@@ -193,7 +212,7 @@ impl Screen for Logs {
     }
 
     fn resorted(&self, model: &mut Model) -> Vec<Effect> {
-        Self::narrow(model);
+        model.screens.logs.narrow();
         Vec::new()
     }
 
@@ -204,8 +223,8 @@ impl Screen for Logs {
             return Vec::new();
         }
         if model.logs.of != of {
-            let (wrap, no_times) = (model.logs.wrap, model.logs.no_times);
-            model.screens.logs = State { of, wrap, no_times, ..State::default() };
+            let State { wrap, no_times, unfolded, .. } = model.screens.logs;
+            model.screens.logs = State { of, wrap, no_times, unfolded, ..State::default() };
         }
         Self::restart(model)
     }
@@ -236,7 +255,7 @@ impl Screen for Logs {
         let Item::Logs(lines) = item else { return Vec::new() };
         let state = &mut model.screens.logs;
         if state.task == Some(task) {
-            state.buffer.push(lines, state.level, state.instance, &state.list.filter);
+            state.push(lines);
             // The line that was read may have been dropped at the other end.
             state.at = state.at.and_then(|at| state.buffer.nearest(at));
         }

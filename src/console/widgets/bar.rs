@@ -45,6 +45,15 @@ pub fn bar(theme: &Theme, shares: &[(Mark, Weight)], width: u16) -> Line<'static
     line
 }
 
+/// How far something is, 0 to 1: a heavy line over a thin one.
+pub fn share(theme: &Theme, share: f64, width: u16) -> Line<'static> {
+    let done = (share.clamp(0.0, 1.0) * f64::from(width)).round() as u16;
+    Line::from(vec![
+        Span::styled(theme.glyphs.heavy.repeat(usize::from(done)), theme.accent),
+        Span::styled(theme.glyphs.rule.repeat(usize::from(width - done)), theme.rule),
+    ])
+}
+
 /// `■ blue 90 ━━━━━━━▲ 10 green ▲`, as wide as there is room; names go first, then the bar.
 pub fn traffic(theme: &Theme, shares: &[(Mark, String, Weight)], width: u16) -> Line<'static> {
     let shown: Vec<&(Mark, String, Weight)> = shares.iter().filter(|(_, _, weight)| !weight.is_zero()).collect();

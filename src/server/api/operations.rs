@@ -56,7 +56,7 @@ impl ControlPlane {
         operation.percent_complete = 100.0;
         if let Some(details) = &mut operation.properties {
             details.cancellable = false;
-            details.phases.push(Phase { name: step.to_owned(), started_ms: now, ended_ms: now, note: None });
+            details.phases.push(Phase { name: step.to_owned(), started_ms: now, ended_ms: now, ..Phase::default() });
         }
         operation
     }

@@ -201,6 +201,7 @@ impl Router {
                 mirror: target.mirror,
                 totals: target.telemetry.totals(),
                 mirrored: target.telemetry.mirrored(),
+                trouble: None,
                 seconds: target.telemetry.seconds(from..until),
             }
         };

@@ -122,6 +122,16 @@ impl Tracker {
         });
     }
 
+    /// Says how far the running phase is, 0 to 1, and with what. For callers that say it often: every call is written.
+    pub fn progress(&self, share: f64, text: &str) {
+        self.change(|_, details| {
+            if let Some(phase) = details.phases.iter_mut().find(|p| p.started_ms != 0 && p.ended_ms == 0) {
+                phase.note = Some(text.to_owned());
+                phase.share = Some(share.clamp(0.0, 1.0));
+            }
+        });
+    }
+
     /// Waits for a piece of work, or for the wish to stop; the work then goes on unseen and its result is dropped.
     pub async fn unless_canceled<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
         tokio::select! {
@@ -186,5 +196,6 @@ impl Tracker {
 fn end_running(phases: &mut [Phase], now: i64) {
     for phase in phases.iter_mut().filter(|p| p.started_ms != 0 && p.ended_ms == 0) {
         phase.ended_ms = now;
+        phase.share = None;
     }
 }

@@ -11,7 +11,7 @@ use crate::console::app::model::Model;
 use crate::console::look::ui::{cut, span};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::table::{Column, Table};
-use crate::resources::{JournalEntry, Operation, Phase};
+use crate::resources::{JournalEntry, Operation};
 
 /// Draws the screen.
 pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
@@ -93,10 +93,6 @@ fn state(model: &Model, operation: &Operation) -> (&'static str, Style) {
     }
 }
 
-fn running(operation: &Operation) -> Option<&Phase> {
-    operation.properties.as_ref()?.phases.iter().find(|phase| phase.started_ms > 0 && phase.ended_ms == 0)
-}
-
 fn operation_cell(model: &Model, operation: &Operation, column: usize, width: u16) -> Line<'static> {
     let theme = &model.theme;
     let details = operation.properties.clone().unwrap_or_default();
@@ -112,9 +108,9 @@ fn operation_cell(model: &Model, operation: &Operation, column: usize, width: u1
             Line::from(vec![span(format!("{glyph} "), style), span(word, style)])
         }
         3 => {
-            let text = match (&operation.error, running(operation)) {
+            let text = match (&operation.error, operation.running()) {
                 (Some(error), _) => error.message.lines().next().unwrap_or_default().to_owned(),
-                (None, Some(phase)) => phase.name.clone(),
+                (None, Some(phase)) => phase.said(),
                 (None, None) => String::new(),
             };
             Line::from(span(text, if operation.error.is_some() { theme.bad } else { theme.text }))

@@ -200,6 +200,11 @@ fn value(
     let live = deployment.live.as_ref();
     let plain = |text: String, style: Style| Line::from(span(text, style));
     match figure {
+        Figure::State if live.is_some_and(|live| live.trouble.is_some()) => {
+            let trouble = live.and_then(|live| live.trouble.clone()).unwrap_or_default();
+            let wait = numbers::span_ms((trouble.retry_ms - model.now).max(0));
+            plain(format!("! {}, again in {wait}", trouble.kind), theme.bad)
+        }
         Figure::State => match deployment.state() {
             ProvisioningState::Succeeded if deployment.ready() > 0 => {
                 Line::from(vec![span(theme.glyphs.dot, theme.ok), span(" ready", theme.text)])

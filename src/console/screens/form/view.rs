@@ -11,6 +11,7 @@ use crate::console::app::nav::Place;
 use crate::console::look::ui::{self, span};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::overlays;
+use crate::console::widgets::bar;
 use crate::console::widgets::table::first;
 use crate::resources::{Phase, instance_type};
 
@@ -319,6 +320,9 @@ fn progress(model: &Model, ui: &mut Ui, area: Rect) {
     }
 }
 
+/// Columns of a phase's bar.
+const BAR: u16 = 20;
+
 fn phase(model: &Model, ui: &mut Ui, area: Rect, phase: &Phase) {
     let theme = &model.theme;
     let turn = (model.now / 500).rem_euclid(4) as usize;
@@ -329,7 +333,12 @@ fn phase(model: &Model, ui: &mut Ui, area: Rect, phase: &Phase) {
     };
     ui.text(area.x + 3, area.y, 1, glyph, style);
     let words = if phase.started_ms == 0 { theme.dim } else { theme.text };
-    let end = ui.text(area.x + 5, area.y, area.width.saturating_sub(18), &phase.name, words);
+    let mut end = ui.text(area.x + 5, area.y, area.width.saturating_sub(18), &phase.name, words);
+    if let Some(share) = phase.share.filter(|_| phase.ended_ms == 0) {
+        let bar = bar::share(theme, share, BAR);
+        end = ui.line(end + 2, area.y, BAR, &bar);
+        end = ui.text(end + 1, area.y, 5, &format!("{:.0} %", share * 100.0), theme.text);
+    }
     if let Some(note) = &phase.note {
         ui.text(end + 2, area.y, area.right().saturating_sub(end + 12), note, theme.dim);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Level;
+use super::trace::{Mark, Reader};
 use crate::console::widgets::filter::Filter;
 use crate::resources::LogLine;
 
@@ -13,6 +14,9 @@ pub const KEPT: usize = 10_000;
 #[derive(Debug, Clone, Default)]
 pub struct Buffer {
     lines: VecDeque<LogLine>,
+    /// What is known of each kept line.
+    marks: VecDeque<Mark>,
+    reader: Reader,
     /// Number of the first kept line.
     first: u64,
     /// Numbers of the lines shown; `None` = all.
@@ -24,33 +28,48 @@ pub struct Buffer {
     instances: BTreeSet<u32>,
 }
 
-fn wanted(line: &LogLine, level: Level, instance: Option<u32>) -> bool {
-    let of_instance = match (instance, line.instance) {
-        (Some(wanted), Some(instance)) => wanted == instance,
-        _ => true,
-    };
-    of_instance && Level::of(&line.level) >= level
+/// Which lines are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Least level.
+    pub level: Level,
+    pub instance: Option<u32>,
+    pub filter: &'a Filter,
+    /// Frames of libraries too.
+    pub unfolded: bool,
+}
+
+impl Wish<'_> {
+    fn fits(&self, line: &LogLine, mark: Mark) -> bool {
+        let of_instance = match (self.instance, line.instance) {
+            (Some(wanted), Some(instance)) => wanted == instance,
+            _ => true,
+        };
+        of_instance && Level::of(&line.level) >= self.level && (self.unfolded || !mark.folded)
+    }
 }
 
 impl Buffer {
     /// Takes in lines; those that were there before a reconnection are passed over.
-    pub fn push(&mut self, lines: &[LogLine], level: Level, instance: Option<u32>, filter: &Filter) {
+    pub fn push(&mut self, lines: &[LogLine], wish: &Wish) {
         let last = self.lines.back().map(|line| (line.at_ms, line.seq));
         let new: Vec<&LogLine> = lines.iter().filter(|line| last.is_none_or(|l| (line.at_ms, line.seq) > l)).collect();
-        let from = self.first + self.lines.len() as u64;
+        let from = self.lines.len();
         for line in &new {
             self.dropped += line.dropped;
             self.instances.extend(line.instance);
-        }
-        if let Some(shown) = &mut self.shown {
-            let mut hits = filter.select(new.iter().map(|line| line.text.as_str()));
-            hits.sort_unstable();
-            let hits = hits.into_iter().filter(|at| wanted(new[*at], level, instance));
-            shown.extend(hits.map(|at| from + at as u64));
+            self.marks.push_back(self.reader.next(line.instance, &line.text));
         }
         self.lines.extend(new.into_iter().cloned());
+        if self.shown.is_none() && !wish.unfolded && self.marks.iter().skip(from).any(|mark| mark.folded) {
+            self.narrow(wish);
+        } else if self.shown.is_some() {
+            let hits = self.hits(from, wish);
+            self.shown.get_or_insert_default().extend(hits);
+        }
         let over = self.lines.len().saturating_sub(KEPT);
         self.lines.drain(..over);
+        self.marks.drain(..over);
         self.first += over as u64;
         self.let_go += over as u64;
         if let Some(shown) = &mut self.shown {
@@ -61,15 +80,23 @@ impl Buffer {
     }
 
     /// Chooses anew which lines are shown.
-    pub fn narrow(&mut self, level: Level, instance: Option<u32>, filter: &Filter) {
-        self.shown = None;
-        if level == Level::Debug && instance.is_none() && filter.is_empty() {
-            return;
-        }
-        let mut hits = filter.select(self.lines.iter().map(|line| line.text.as_str()));
+    pub fn narrow(&mut self, wish: &Wish) {
+        let folds = !wish.unfolded && self.marks.iter().any(|mark| mark.folded);
+        let all = wish.level == Level::Debug && wish.instance.is_none() && wish.filter.is_empty() && !folds;
+        self.shown = (!all).then(|| self.hits(0, wish));
+    }
+
+    /// Numbers of the lines wished for, from an index on.
+    fn hits(&self, from: usize, wish: &Wish) -> VecDeque<u64> {
+        let mut hits = wish.filter.select(self.lines.iter().skip(from).map(|line| line.text.as_str()));
         hits.sort_unstable();
-        let hits = hits.into_iter().filter(|at| wanted(&self.lines[*at], level, instance));
-        self.shown = Some(hits.map(|at| self.first + at as u64).collect());
+        let hits = hits.into_iter().map(|at| from + at).filter(|at| wish.fits(&self.lines[*at], self.marks[*at]));
+        hits.map(|at| self.first + at as u64).collect()
+    }
+
+    /// Whether frames of libraries are kept.
+    pub fn has_frames(&self) -> bool {
+        self.marks.iter().any(|mark| mark.folded)
     }
 
     /// Lines kept.
@@ -129,13 +156,19 @@ impl Buffer {
 
     /// Shown lines from the lower edge upwards.
     pub fn upwards(&self, at: Option<u64>) -> impl Iterator<Item = &LogLine> {
+        self.marked(at).map(|(line, _)| line)
+    }
+
+    /// The same, with what is known of each.
+    pub fn marked(&self, at: Option<u64>) -> impl Iterator<Item = (&LogLine, Mark)> {
         let end = match at {
             Some(at) => (self.index(at) + 1).min(self.count()),
             None => self.count(),
         };
         (0..end).rev().filter_map(|index| {
             let number = self.number(index)?;
-            self.lines.get(usize::try_from(number - self.first).ok()?)
+            let at = usize::try_from(number - self.first).ok()?;
+            Some((self.lines.get(at)?, *self.marks.get(at)?))
         })
     }
 
@@ -177,10 +210,33 @@ mod tests {
         }
     }
 
+    fn push(buffer: &mut Buffer, lines: &[LogLine], filter: &str) {
+        buffer
+            .push(lines, &Wish { level: Level::Debug, instance: None, filter: &Filter::new(filter), unfolded: false });
+    }
+
+    fn narrow(buffer: &mut Buffer, level: Level, instance: Option<u32>, filter: &str) {
+        buffer.narrow(&Wish { level, instance, filter: &Filter::new(filter), unfolded: false });
+    }
+
+    #[test]
+    fn frames_of_libraries_are_shown_on_demand() {
+        let texts = ["Traceback (most recent call last):", "  File \"/e/site-packages/x.py\", line 1, in f", "    f()"];
+        let line = |(n, text): (usize, &str)| LogLine { text: text.into(), instance: None, ..line(n as u64 + 1) };
+        let lines: Vec<LogLine> = texts.into_iter().chain(["KeyError: 'data'"]).enumerate().map(line).collect();
+        let mut buffer = Buffer::default();
+        push(&mut buffer, &lines[..2], "");
+        push(&mut buffer, &lines[2..], "");
+        assert_eq!((buffer.count(), buffer.len(), buffer.has_frames()), (2, 4, true));
+        assert_eq!(buffer.marked(None).next().map(|(_, mark)| mark.after), Some(1));
+        buffer.narrow(&Wish { level: Level::Debug, instance: None, filter: &Filter::default(), unfolded: true });
+        assert_eq!(buffer.count(), 4);
+    }
+
     fn filled(n: u64) -> Buffer {
         let mut buffer = Buffer::default();
         let lines: Vec<_> = (0..n).map(line).collect();
-        buffer.push(&lines, Level::Debug, None, &Filter::default());
+        push(&mut buffer, &lines, "");
         buffer
     }
 
@@ -189,7 +245,7 @@ mod tests {
         let mut buffer = filled(KEPT as u64 + 500);
         assert_eq!((buffer.len(), buffer.let_go), (KEPT, 500));
         let again: Vec<_> = (KEPT as u64..KEPT as u64 + 510).map(line).collect();
-        buffer.push(&again, Level::Debug, None, &Filter::default());
+        push(&mut buffer, &again, "");
         assert_eq!(buffer.line(None).map(|line| line.seq), Some(KEPT as u64 + 509));
         assert_eq!(buffer.upwards(None).nth(1).map(|line| line.seq), Some(KEPT as u64 + 508));
     }
@@ -197,13 +253,13 @@ mod tests {
     #[test]
     fn level_instance_and_filter_narrow_what_is_shown() {
         let mut buffer = filled(100);
-        buffer.narrow(Level::Error, None, &Filter::default());
+        narrow(&mut buffer, Level::Error, None, "");
         assert_eq!(buffer.count(), 10);
-        buffer.narrow(Level::Debug, Some(1), &Filter::default());
+        narrow(&mut buffer, Level::Debug, Some(1), "");
         assert_eq!(buffer.count(), 50);
-        buffer.narrow(Level::Debug, None, &Filter::new("~line 4\\d$"));
+        narrow(&mut buffer, Level::Debug, None, "~line 4\\d$");
         assert_eq!(buffer.count(), 10);
-        buffer.push(&[line(142), line(200)], Level::Debug, None, &Filter::new("~line 1?4\\d$"));
+        push(&mut buffer, &[line(142), line(200)], "~line 1?4\\d$");
         assert_eq!(buffer.line(None).map(|line| line.seq), Some(142));
     }
 
@@ -227,14 +283,14 @@ mod tests {
                     0 => {
                         let lines: Vec<_> = (next..next + n).map(line).collect();
                         next += n;
-                        buffer.push(&lines, Level::Debug, None, &Filter::default());
+                        push(&mut buffer, &lines, "");
                         at = at.and_then(|at| buffer.nearest(at));
                     }
                     1 => at = buffer.moved(at, -(n as i64), 20),
                     2 => at = buffer.moved(at, n as i64, 20),
                     _ => {
                         let level = if n.is_multiple_of(2) { Level::Error } else { Level::Debug };
-                        buffer.narrow(level, None, &Filter::default());
+                        narrow(&mut buffer, level, None, "");
                         at = at.and_then(|at| buffer.nearest(at));
                     }
                 }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::trace::Mark;
 use super::{CONTAINERS, Level, State};
 use crate::console::app::model::Model;
 use crate::console::look::mark::mark;
@@ -22,11 +23,11 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     let (lines, foot) = layout::split_top(rest, rest.height.saturating_sub(1));
     let room = usize::from(lines.height);
     let mut shown: Vec<Line<'static>> = Vec::with_capacity(room);
-    for line in state.buffer.upwards(state.at) {
+    for (line, mark) in state.buffer.marked(state.at) {
         if shown.len() >= room {
             break;
         }
-        shown.extend(rows(model, state, line, lines.width.saturating_sub(2)).into_iter().rev());
+        shown.extend(rows(model, state, (line, mark), lines.width.saturating_sub(2)).into_iter().rev());
     }
     // A line that does not fit whole shows its end: the lower edge is where reading goes on.
     shown.truncate(room);
@@ -73,7 +74,7 @@ fn empty(model: &Model, ui: &mut Ui, area: Rect, deployment: &str) {
 }
 
 /// A line of the log as lines of the screen.
-fn rows(model: &Model, state: &State, line: &LogLine, width: u16) -> Vec<Line<'static>> {
+fn rows(model: &Model, state: &State, (line, mark): (&LogLine, Mark), width: u16) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let mut head: Vec<Span<'static>> = Vec::new();
     if !state.no_times {
@@ -95,6 +96,12 @@ fn rows(model: &Model, state: &State, line: &LogLine, width: u16) -> Vec<Line<'s
         let text =
             format!("{} lines before this one were dropped: they came faster than they could be sent", line.dropped);
         rows.push(Line::from(span(text, theme.warn)));
+    }
+    if mark.after > 0 && !state.unfolded {
+        let frames = if mark.after == 1 { "1 frame".to_owned() } else { format!("{} frames", mark.after) };
+        let text =
+            format!("{}{} {frames} of libraries; z shows them", " ".repeat(indent.into()), theme.glyphs.fold_closed);
+        rows.push(Line::from(span(text, theme.dim)));
     }
     let texts =
         if state.wrap && indent + 10 < width { wrap(&line.text, width - indent) } else { vec![line.text.clone()] };
