@@ -3,7 +3,11 @@
 //!
 //! Everything here blocks; call it on a thread of its own.
 
+mod conda;
+mod curated;
 mod error;
+mod match_spec;
+mod requirements;
 mod spec;
 
 use std::path::PathBuf;
@@ -88,4 +92,23 @@ impl Environments {
             self.settings
         )))
     }
+}
+
+/// A text without the names and passwords of the addresses in it.
+fn redact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c == '/' || c.is_whitespace() || "'\"`".contains(c)).unwrap_or(after.len());
+        match after[..end].rfind('@') {
+            Some(sign) => {
+                out.push_str("****");
+                rest = &after[sign..];
+            }
+            None => rest = after,
+        }
+    }
+    out + rest
 }
