@@ -71,7 +71,7 @@ impl LabelEncoder {
 }
 
 impl Kernel for LabelEncoder {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![(self.datum, only(inputs)?.1.clone())])
     }
 
@@ -149,7 +149,7 @@ struct BothWays {
 }
 
 impl Kernel for BothWays {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         let (datum, shape) = only(inputs)?;
         let out = if *datum == String::datum_type() { i64::datum_type() } else { String::datum_type() };
         Ok(tvec![(out, shape.clone())])
@@ -202,7 +202,7 @@ struct OneHot {
 }
 
 impl Kernel for OneHot {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         let mut shape = only(inputs)?.1.clone();
         shape.push(self.width.to_dim());
         Ok(tvec![(f32::datum_type(), shape)])
@@ -235,7 +235,7 @@ pub fn one_hot_encoder(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
 struct ZipMap;
 
 impl Kernel for ZipMap {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![only(inputs)?.clone()])
     }
 

@@ -1,20 +1,28 @@
-//! Our own operators of `ai.onnx.ml`, in place of tract's few: each follows the definition in the `onnx` package.
+//! Our own operators: all of `ai.onnx.ml`, in place of tract's few, and those on text. Each follows the definition in the
+//! `onnx` package, or ONNX Runtime's where it is that domain's own.
 
 mod attrs;
 mod encode;
 mod forest;
 mod linear;
 mod op;
+mod pattern;
 mod post;
 mod scale;
 mod svm;
+mod text;
+mod tfidf;
 mod tree;
 
 use tract_onnx::model::OnnxOpRegister;
 use tract_onnx::pb::NodeProto;
 
 pub use encode::zipped_outputs;
+use op::Operator;
 pub use post::Labels;
+
+/// The domain that is all ours.
+pub const DOMAIN: &str = "ai.onnx.ml";
 
 /// The newest version of the domain these operators follow.
 pub const NEWEST_OPSET: i64 = 5;
@@ -42,52 +50,71 @@ pub const DOMAIN_OPERATORS: [&str; 19] = [
     "ZipMap",
 ];
 
-type Make = fn(&NodeProto) -> tract_onnx::prelude::TractResult<std::sync::Arc<dyn op::Kernel>>;
-
 macro_rules! operators {
-    ($($name:literal => $make:path,)*) => {
-        /// Those of the domain that run here.
-        pub const SUPPORTED: &[&str] = &[$($name),*];
+    ($($domain:literal $name:literal since $since:literal => $make:path,)*) => {
+        /// Those that run here.
+        const OPERATORS: &[Operator] = &[
+            $(Operator { domain: $domain, name: $name, since: $since, make: $make },)*
+        ];
 
         /// Puts them into tract's register.
         pub fn register(register: &mut OnnxOpRegister) {
-            $(register.insert($name, |context, node| op::build($name, context, node, $make));)*
-        }
-
-        fn maker(operator: &str) -> Option<Make> {
-            match operator {
-                $($name => Some($make),)*
-                _ => None,
-            }
+            $(register.insert($name, |context, node| {
+                const OPERATOR: &Operator =
+                    &Operator { domain: $domain, name: $name, since: $since, make: $make };
+                op::build(OPERATOR, context, node)
+            });)*
         }
     };
 }
 
 operators! {
-    "ArrayFeatureExtractor" => scale::array_feature_extractor,
-    "Binarizer" => scale::binarizer,
-    "CategoryMapper" => encode::category_mapper,
-    "FeatureVectorizer" => scale::feature_vectorizer,
-    "Imputer" => scale::imputer,
-    "LabelEncoder" => encode::any_label_encoder,
-    "LinearClassifier" => linear::classifier,
-    "LinearRegressor" => linear::regressor,
-    "Normalizer" => scale::normalizer,
-    "OneHotEncoder" => encode::one_hot_encoder,
-    "SVMClassifier" => svm::classifier,
-    "SVMRegressor" => svm::regressor,
-    "Scaler" => scale::scaler,
-    "TreeEnsemble" => tree::ensemble_v5,
-    "TreeEnsembleClassifier" => tree::classifier,
-    "TreeEnsembleRegressor" => tree::regressor,
-    "ZipMap" => encode::zip_map,
+    "ai.onnx.ml" "ArrayFeatureExtractor" since 1 => scale::array_feature_extractor,
+    "ai.onnx.ml" "Binarizer" since 1 => scale::binarizer,
+    "ai.onnx.ml" "CategoryMapper" since 1 => encode::category_mapper,
+    "ai.onnx.ml" "FeatureVectorizer" since 1 => scale::feature_vectorizer,
+    "ai.onnx.ml" "Imputer" since 1 => scale::imputer,
+    "ai.onnx.ml" "LabelEncoder" since 1 => encode::any_label_encoder,
+    "ai.onnx.ml" "LinearClassifier" since 1 => linear::classifier,
+    "ai.onnx.ml" "LinearRegressor" since 1 => linear::regressor,
+    "ai.onnx.ml" "Normalizer" since 1 => scale::normalizer,
+    "ai.onnx.ml" "OneHotEncoder" since 1 => encode::one_hot_encoder,
+    "ai.onnx.ml" "SVMClassifier" since 1 => svm::classifier,
+    "ai.onnx.ml" "SVMRegressor" since 1 => svm::regressor,
+    "ai.onnx.ml" "Scaler" since 1 => scale::scaler,
+    "ai.onnx.ml" "TreeEnsemble" since 5 => tree::ensemble_v5,
+    "ai.onnx.ml" "TreeEnsembleClassifier" since 1 => tree::classifier,
+    "ai.onnx.ml" "TreeEnsembleRegressor" since 1 => tree::regressor,
+    "ai.onnx.ml" "ZipMap" since 1 => encode::zip_map,
+    "" "RegexFullMatch" since 20 => text::full_match,
+    "" "StringConcat" since 20 => text::concat,
+    "" "StringNormalizer" since 10 => text::normalizer,
+    "" "StringSplit" since 20 => text::split,
+    "" "TfIdfVectorizer" since 9 => tfidf::tf_idf,
+    "com.microsoft" "Tokenizer" since 1 => text::tokenizer,
 }
 
-/// Why a node of the domain cannot be built, when it cannot: found before the graph is handed on.
-pub fn refusal(node: &NodeProto, opset: i64) -> Option<String> {
-    if opset > NEWEST_OPSET {
-        return Some(format!("ai.onnx.ml opset {opset} is newer than {NEWEST_OPSET}; export with that one"));
+/// One of ours, by its domain ("" is the standard's own) and name.
+fn operator(domain: &str, name: &str) -> Option<&'static Operator> {
+    OPERATORS.iter().find(|o| o.domain == domain && o.name == name)
+}
+
+/// Whether it runs here.
+pub fn is_supported(domain: &str, name: &str) -> bool {
+    operator(domain, name).is_some()
+}
+
+/// Whether an operator of this name is ours, whatever its domain: tract's register does not know domains.
+pub fn is_ours(name: &str) -> bool {
+    OPERATORS.iter().any(|o| o.name == name)
+}
+
+/// Why a node cannot be built, when it cannot: found before the graph is handed on. Nothing for operators not ours.
+pub fn refusal(domain: &str, node: &NodeProto, opset: i64) -> Option<String> {
+    let operator = operator(domain, &node.op_type)?;
+    if let Some(version) = operator.version(opset) {
+        return Some(version);
     }
-    let error = maker(&node.op_type)?(node).err()?;
+    let error = (operator.make)(node).err()?;
     Some(format!("{error:#}; export the model again"))
 }

@@ -1,4 +1,4 @@
-//! One tract operator for all of `ai.onnx.ml`: a kernel behind the runtime's interfaces.
+//! One tract operator for all of ours: a kernel behind the runtime's interfaces.
 
 use std::fmt::Debug;
 
@@ -10,15 +10,20 @@ use tract_onnx::tract_hir::internal::*;
 /// Element type and shape of a tensor, as far as known.
 pub type Fact = (DatumType, TVec<TDim>);
 
-/// The computation of one `ai.onnx.ml` node.
+/// The computation of one node.
 pub trait Kernel: Debug + Send + Sync {
     /// Number of outputs the definition gives.
     fn outputs(&self) -> usize {
         1
     }
 
-    /// Types and shapes of all outputs for those of the inputs.
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>>;
+    /// Whether values decide a size of an output.
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    /// Types and shapes of all outputs for those of the inputs. `open` stands for the size that values decide.
+    fn facts(&self, inputs: &[Fact], open: &TDim) -> TractResult<TVec<Fact>>;
 
     /// All outputs.
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>>;
@@ -32,9 +37,16 @@ pub struct MlOp {
     /// Outputs that the node names; the others are not given out.
     kept: TVec<usize>,
     inputs: usize,
+    /// The size that values decide, where the kernel has one.
+    open: Option<Symbol>,
 }
 
 impl MlOp {
+    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+        let open = self.open.as_ref().map_or(0.to_dim(), Symbol::to_dim);
+        Ok(self.select(self.kernel.facts(inputs, &open)?))
+    }
+
     fn select<T>(&self, all: TVec<T>) -> TVec<T> {
         all.into_iter().enumerate().filter(|(i, _)| self.kept.contains(i)).map(|(_, t)| t).collect()
     }
@@ -53,6 +65,10 @@ impl Op for MlOp {
         self.name.into()
     }
 
+    fn mints_runtime_symbols(&self) -> bool {
+        self.open.is_some()
+    }
+
     op_as_typed_op!();
 }
 
@@ -69,8 +85,7 @@ impl EvalOp for MlOp {
 impl TypedOp for MlOp {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let facts: TVec<Fact> = inputs.iter().map(|f| (f.datum_type, f.shape.to_tvec())).collect();
-        let outputs = self.kernel.facts(&facts)?;
-        Ok(self.select(outputs).into_iter().map(|(datum, shape)| datum.fact(&*shape)).collect())
+        Ok(self.facts(&facts)?.into_iter().map(|(datum, shape)| datum.fact(&*shape)).collect())
     }
 
     as_op!();
@@ -99,10 +114,14 @@ impl Expansion for MlOp {
             solver.given_all(shapes, move |solver, shapes| {
                 let plain = |datum: &DatumType| if *datum == TDim::datum_type() { i64::datum_type() } else { *datum };
                 let facts: TVec<Fact> = datums.iter().map(plain).zip(shapes).collect();
-                let found = self.select(self.kernel.facts(&facts)?);
-                for (output, (datum, shape)) in outputs.iter().zip(found) {
+                for (output, (datum, shape)) in outputs.iter().zip(self.facts(&facts)?) {
                     solver.equals(&output.datum_type, datum)?;
-                    solver.equals(&output.shape, shape)?;
+                    solver.equals(&output.rank, shape.len() as i64)?;
+                    // What values decide may turn out a number, where they are constants.
+                    let open = |dim: &TDim| self.open.as_ref().is_some_and(|open| dim.symbols().contains(open));
+                    for (axis, dim) in shape.into_iter().enumerate().filter(|(_, dim)| !open(dim)) {
+                        solver.equals(&output.shape[axis], dim)?;
+                    }
                 }
                 Ok(())
             })
@@ -121,23 +140,47 @@ impl Expansion for MlOp {
     }
 }
 
+/// One of our operators.
+pub struct Operator {
+    /// "" is the standard's own.
+    pub domain: &'static str,
+    pub name: &'static str,
+    /// The version of its domain it came with.
+    pub since: i64,
+    pub make: fn(&NodeProto) -> TractResult<Arc<dyn Kernel>>,
+}
+
+impl Operator {
+    /// What is wrong with this version of the domain.
+    pub fn version(&self, opset: i64) -> Option<String> {
+        let shown = if self.domain.is_empty() { "ai.onnx" } else { self.domain };
+        if opset < self.since {
+            return Some(format!("{shown} opset {opset} has no {}; it came with opset {}", self.name, self.since));
+        }
+        let newest = super::NEWEST_OPSET;
+        let newer = self.domain == super::DOMAIN && opset > newest;
+        newer.then(|| format!("{shown} opset {opset} is newer than {newest}; export with that one"))
+    }
+}
+
 /// What a builder in tract's register gives back.
 pub type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Wraps a kernel for the register, once domain and opset are found right: the register itself knows names only.
-pub fn build(
-    name: &'static str,
-    context: &ParsingContext,
-    node: &NodeProto,
-    kernel: fn(&NodeProto) -> TractResult<Arc<dyn Kernel>>,
-) -> Built {
-    ensure!(node.domain == "ai.onnx.ml", "{name} of domain '{}' is not the operator of ai.onnx.ml", node.domain);
-    let opset = context.model.opset_import.iter().find(|o| o.domain == node.domain).map_or(1, |o| o.version);
-    ensure!((1..=super::NEWEST_OPSET).contains(&opset), "ai.onnx.ml opset {opset} is not known");
-    let kernel = kernel(node)?;
+pub fn build(operator: &'static Operator, context: &ParsingContext, node: &NodeProto) -> Built {
+    let name = operator.name;
+    let plain = |domain: &str| if domain == "ai.onnx" { String::new() } else { domain.to_owned() };
+    let domain = plain(&node.domain);
+    ensure!(domain == operator.domain, "{name} of domain '{domain}' is not that of '{}'", operator.domain);
+    let opset = context.model.opset_import.iter().find(|o| plain(&o.domain) == domain).map_or(1, |o| o.version);
+    if let Some(why) = operator.version(opset) {
+        bail!(why);
+    }
+    let kernel = (operator.make)(node)?;
     let kept = (0..kernel.outputs()).filter(|i| node.output.get(*i).is_some_and(|o| !o.is_empty())).collect();
     let inputs = node.input.iter().filter(|i| !i.is_empty()).count();
-    Ok((expand(MlOp { name, kernel, kept, inputs }), vec![]))
+    let open = kernel.is_open().then(|| context.template.symbols.new_with_prefix("found"));
+    Ok((expand(MlOp { name, kernel, kept, inputs, open }), vec![]))
 }
 
 /// The only input's fact.

@@ -14,7 +14,7 @@ struct Scaler {
 }
 
 impl Kernel for Scaler {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![(f32::datum_type(), only(inputs)?.1.clone())])
     }
 
@@ -58,7 +58,7 @@ enum Norm {
 struct Normalizer(Norm);
 
 impl Kernel for Normalizer {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         rows_of(only(inputs)?)?;
         Ok(tvec![(f32::datum_type(), only(inputs)?.1.clone())])
     }
@@ -111,7 +111,7 @@ impl Imputer {
 }
 
 impl Kernel for Imputer {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![only(inputs)?.clone()])
     }
 
@@ -155,7 +155,7 @@ pub fn imputer(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
 struct Binarizer(f64);
 
 impl Kernel for Binarizer {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![only(inputs)?.clone()])
     }
 
@@ -175,7 +175,7 @@ pub fn binarizer(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
 struct FeatureVectorizer(Vec<usize>);
 
 impl Kernel for FeatureVectorizer {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         ensure!(
             inputs.len() == self.0.len(),
             "inputdimensions has {} entries for {} inputs",
@@ -221,7 +221,7 @@ pub fn feature_vectorizer(node: &NodeProto) -> TractResult<Arc<dyn Kernel>> {
 struct ArrayFeatureExtractor;
 
 impl Kernel for ArrayFeatureExtractor {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         ensure!(inputs.len() == 2, "expected values and positions");
         let count: TDim = inputs[1].1.iter().product();
         let (datum, mut shape) = inputs[0].clone();

@@ -64,7 +64,7 @@ struct Regressor {
 }
 
 impl Kernel for Regressor {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         Ok(tvec![(f32::datum_type(), tvec![rows_of(only(inputs)?)?, 1.to_dim()])])
     }
 
@@ -239,7 +239,7 @@ impl Kernel for Classifier {
         2
     }
 
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         let rows = rows_of(only(inputs)?)?;
         Ok(tvec![(self.labels.datum(), tvec![rows.clone()]), (f32::datum_type(), tvec![rows, self.columns().to_dim()])])
     }

@@ -132,7 +132,7 @@ struct Regressor {
 }
 
 impl Kernel for Regressor {
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         let input = only(inputs)?;
         let datum = if self.as_input { input.0 } else { f32::datum_type() };
         Ok(tvec![(datum, tvec![rows_of(input)?, self.targets.to_dim()])])
@@ -210,7 +210,7 @@ impl Kernel for Classifier {
         2
     }
 
-    fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
+    fn facts(&self, inputs: &[Fact], _open: &TDim) -> TractResult<TVec<Fact>> {
         let rows = rows_of(only(inputs)?)?;
         Ok(tvec![(self.labels.datum(), tvec![rows.clone()]), (f32::datum_type(), tvec![rows, self.columns().to_dim()])])
     }

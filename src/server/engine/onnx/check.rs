@@ -128,9 +128,7 @@ impl<'a> Walk<'a> {
             self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
         } else if let Some(reason) = deny::reason(node, self.half) {
             self.refuse(domain, &node.op_type, &first, reason.to_owned());
-        } else if domain == "ai.onnx.ml"
-            && let Some(reason) = ml::refusal(node, opset)
-        {
+        } else if let Some(reason) = ml::refusal(domain, node, opset) {
             self.refuse(domain, &node.op_type, &first, reason);
         }
         for attribute in &node.attribute {

@@ -154,7 +154,7 @@ impl OnnxModel {
 }
 
 /// Operators whose work may grow with the values of a tensor instead of its size, or that hold graphs of their own.
-const SIZED_BY_VALUES: [&str; 17] = [
+const SIZED_BY_VALUES: [&str; 20] = [
     "If",
     "Loop",
     "Scan",
@@ -172,6 +172,9 @@ const SIZED_BY_VALUES: [&str; 17] = [
     "Upsample",
     "Multinomial",
     "CenterCropPad",
+    "StringNormalizer",
+    "StringSplit",
+    "Tokenizer",
 ];
 
 fn graph_uses(graph: Option<&GraphProto>, operators: &[&str]) -> bool {

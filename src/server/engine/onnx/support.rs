@@ -1,4 +1,4 @@
-//! Which operators this build runs: those of tract's register, and our own of `ai.onnx.ml`.
+//! Which operators this build runs: those of tract's register, and our own.
 
 use std::sync::LazyLock;
 
@@ -61,13 +61,13 @@ pub fn domain(name: &str) -> &str {
 
 /// Whether an operator of a domain has an implementation here. The register knows names only, so the domain is checked here.
 pub fn is_known(domain: &str, operator: &str) -> bool {
+    if ml::is_supported(domain, operator) {
+        return true;
+    }
     match domain {
         "" => {
-            reader().op_register.0.contains_key(operator)
-                && !NOT_STANDARD.contains(&operator)
-                && !ml::DOMAIN_OPERATORS.contains(&operator)
+            reader().op_register.0.contains_key(operator) && !NOT_STANDARD.contains(&operator) && !ml::is_ours(operator)
         }
-        "ai.onnx.ml" => ml::SUPPORTED.contains(&operator),
         "com.microsoft" => MICROSOFT.contains(&operator) && reader().op_register.0.contains_key(operator),
         _ => false,
     }
@@ -80,9 +80,6 @@ pub fn hint(domain: &str, operator: &str) -> &'static str {
         ("", "Optional" | "OptionalGetElement" | "OptionalHasElement") => "export without optional inputs",
         ("", op) if op.starts_with("Sequence") || op == "ConcatFromSequence" || op == "SplitToSequence" => {
             "export with tensors in place of sequences"
-        }
-        ("", "StringNormalizer" | "StringConcat" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer") => {
-            "do the text processing in front of the model"
         }
         ("", "Gradient" | "Momentum" | "Adam" | "Adagrad") => {
             "export the model for inference, without training operators"
