@@ -9,6 +9,7 @@ mod lock;
 mod minutes;
 pub mod mlflow;
 pub mod reconcile;
+pub mod script;
 mod sockets;
 mod start;
 pub mod stop;

@@ -4,12 +4,14 @@ mod datatype;
 mod load;
 mod ml;
 mod onnx;
+mod place;
 mod protocol;
 mod sample;
 mod servable;
 mod source;
 mod swagger;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+pub use self::place::{Lost, Place};
 use crate::resources::mlmodel::MlModel;
 use crate::resources::{ModelReport, OperatorUse, Signature};
 
@@ -40,7 +43,9 @@ pub struct ScoreRequest {
 pub struct ScoreResponse {
     /// The container's own status; the gateway maps everything but 200 to 424 unless `caller_fault`.
     pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+    /// In order, duplicates kept.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Empty: among the headers, if anywhere.
     pub content_type: &'static str,
     pub body: Bytes,
     /// Time inside the model itself.
@@ -53,6 +58,11 @@ pub struct ScoreResponse {
 pub trait Servable: Send + Sync {
     /// A new instance with its own state. Called on the instance's own thread.
     fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError>;
+    /// The same for an instance that must know its place, such as one in a process of its own.
+    fn start(self: Arc<Self>, place: &Place) -> Result<Box<dyn Instance>, LoadError> {
+        let _ = place;
+        self.instance()
+    }
     /// Inputs and outputs, when the engine knows them.
     fn signature(&self) -> Option<Signature>;
     /// OpenAPI document of the deployment, version 2, 3 or 3.1.
@@ -66,6 +76,10 @@ pub trait Servable: Send + Sync {
     /// The time of a call depends on the size of its request alone: no work of a size that values decide, nothing waited
     /// for. Such calls may run on the connection's own thread while they take a few microseconds.
     fn is_bounded(&self) -> bool {
+        false
+    }
+    /// Speaks HTTP as a model container does: gets request ids, and describes itself at `/swagger.json`.
+    fn is_container(&self) -> bool {
         false
     }
 }
@@ -82,6 +96,21 @@ pub enum ProbeKind {
 /// One instance: used by one thread at a time. It may panic or hang; its keeper replaces it.
 pub trait Instance: Send {
     fn score(&mut self, request: &ScoreRequest) -> ScoreResponse;
+
+    /// The same for an instance that can be lost with a request.
+    fn attempt(&mut self, request: &ScoreRequest) -> Result<ScoreResponse, Lost> {
+        Ok(self.score(request))
+    }
+
+    /// Why the instance is gone, if it is; asked for between calls after its place was woken.
+    fn gone(&mut self) -> Option<Lost> {
+        None
+    }
+
+    /// The process that does the work, where it is not this one.
+    fn process(&self) -> Option<u32> {
+        None
+    }
 
     /// A sign of life, asked for between calls and on the same thread, as a container's probe routes are: it must cost
     /// next to nothing. The error says what is wrong.

@@ -238,7 +238,7 @@ impl OnnxInstance {
                 let mut response = ScoreResponse { model_time, ..json_answer(200, answer.body) };
                 if let Some(length) = answer.json_length {
                     response.content_type = "application/octet-stream";
-                    response.headers.push((JSON_LENGTH_NAME, length.to_string()));
+                    response.headers.push((JSON_LENGTH_NAME.into(), length.to_string()));
                 }
                 response
             }

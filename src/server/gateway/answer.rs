@@ -201,7 +201,7 @@ mod tests {
     fn model(status: u16, caller_fault: bool) -> Ending {
         let response = ScoreResponse {
             status,
-            headers: vec![("x-extra", "1".into()), ("bad header", "x".into())],
+            headers: vec![("x-extra".into(), "1".into()), ("bad header".into(), "x".into())],
             content_type: "application/json",
             body: Bytes::from_static(b"{}"),
             model_time: Duration::from_micros(1_234),

@@ -122,7 +122,8 @@ impl Instance for Player {
             b"fail" => response.status = 500,
             b"garbage" => {
                 response.status = 7;
-                response.headers = vec![("not a header name", "x".into()), ("x-control", "a\r\nb: c".into())];
+                response.headers =
+                    vec![("not a header name".into(), "x".into()), ("x-control".into(), "a\r\nb: c".into())];
             }
             _ => {}
         }

@@ -1,0 +1,117 @@
+//! Starting a worker: its own process group, a clean environment, a private folder for temporary files, and an end that is
+//! certain, however the workspace ends.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+
+use super::state::Worker;
+use super::watch::{Watch, watch};
+use super::{Script, environment, worker_folder};
+use crate::server::engine::Place;
+
+/// Ends a process group when the workspace is gone, however it went: then nobody holds the other end of its input.
+const GUARD: &str = "read _; kill -9 0";
+
+/// A started worker: its state, its number, and our end of its socket.
+pub struct Launched {
+    pub worker: Arc<Worker>,
+    pub socket: UnixStream,
+    pub number: u64,
+}
+
+/// Starts a worker.
+///
+/// # Errors
+/// It cannot be started at all; the text says why.
+pub fn launch(script: &Arc<Script>, place: &Place) -> Result<Launched, String> {
+    let number = script.started.fetch_add(1, Ordering::Relaxed);
+    let temporary = script.spec.home.path().join("tmp").join(number.to_string());
+    fs::create_dir_all(&temporary)
+        .map_err(|error| format!("its temporary folder '{}' cannot be made: {error}", temporary.display()))?;
+    let (socket, theirs) = UnixStream::pair().map_err(|error| format!("there is no socket for it: {error}"))?;
+    let ours = socket.try_clone().map_err(|error| format!("there is no socket for it: {error}"))?;
+    let worker = Arc::new(Worker::new(ours));
+    let (sender, receiver) = mpsc::channel();
+    let (watched, script_of, place) = (Arc::clone(&worker), Arc::clone(script), place.clone());
+    // The system ends a worker with the thread that started it: that is the one which watches it to its end.
+    std::thread::Builder::new()
+        .name(format!("worker {}", script.name()))
+        .spawn(move || {
+            let started = spawn(&script_of, theirs, &temporary);
+            match started {
+                Ok(mut child) => {
+                    let pid = child.id();
+                    watched.started(pid);
+                    // The one who waits is there until it has heard.
+                    let _ = sender.send(Ok(()));
+                    let guard = guard(pid);
+                    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+                    watch(Watch { script: &script_of, worker: &watched, place, number, child, guard, stdout, stderr });
+                }
+                Err(error) => drop(sender.send(Err(error))),
+            }
+            // Left behind it would only take space.
+            let _ = fs::remove_dir_all(&temporary);
+        })
+        .map_err(|error| format!("the system refused a thread: {error}"))?;
+    let python = script.spec.python.display();
+    match receiver.recv() {
+        Ok(Ok(())) => Ok(Launched { worker, socket, number }),
+        Ok(Err(error)) => Err(format!("the interpreter '{python}' cannot be started: {error}")),
+        Err(_) => Err("its thread ended".to_owned()),
+    }
+}
+
+fn spawn(script: &Script, theirs: UnixStream, temporary: &PathBuf) -> io::Result<Child> {
+    let spec = &script.spec;
+    let mut command = Command::new(&spec.python);
+    command
+        .args(["-X", "faulthandler"])
+        .arg(worker_folder(spec.home.path()).join("worker.py"))
+        .current_dir(&spec.app_root)
+        .env_clear()
+        .envs(environment::of(spec, temporary))
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    die_with_us(&mut command);
+    command.spawn()
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_us(command: &mut Command) {
+    let us = std::process::id();
+    let tell = move || {
+        // SAFETY: both calls only ask the system, between fork and exec, and take no memory.
+        let (told, parent) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
+        let orphaned = u32::try_from(parent) != Ok(us);
+        if told != 0 || orphaned { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: what runs in the child calls nothing but the system.
+    unsafe { command.pre_exec(tell) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_us(_: &mut Command) {}
+
+/// The guard of a group; without one (no shell) the worker itself still ends with us, only its children might not.
+fn guard(group: u32) -> Option<Child> {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", GUARD]).env_clear().current_dir("/").process_group(i32::try_from(group).ok()?);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.spawn() {
+        Ok(guard) => Some(guard),
+        Err(error) => {
+            tracing::debug!(%error, group, "a worker has no guard");
+            None
+        }
+    }
+}

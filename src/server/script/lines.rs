@@ -1,0 +1,153 @@
+//! Lines out of a script's output: cut at 64 kB, put into UTF-8, with the severity they seem to have.
+
+use crate::server::telemetry::Level;
+
+/// Longest line kept in one piece, in bytes.
+const LONGEST: usize = 64 * 1024;
+/// Longest reason quoted, in characters.
+const REASON: usize = 400;
+
+/// One stream of a process.
+pub struct Lines {
+    partial: Vec<u8>,
+    is_error: bool,
+    /// Severity of the record that a traceback belongs to.
+    level: Level,
+    /// The last line of the traceback that came last, or what the interpreter said in dying.
+    pub reason: Option<String>,
+    in_traceback: bool,
+}
+
+impl Lines {
+    /// Of standard error, or of standard output.
+    pub fn new(is_error: bool) -> Self {
+        let level = if is_error { Level::Warning } else { Level::Info };
+        Self { partial: Vec::new(), is_error, level, reason: None, in_traceback: false }
+    }
+
+    /// Takes what has come; `emit` gets the lines it completes.
+    pub fn feed(&mut self, bytes: &[u8], emit: &mut impl FnMut(Level, &str)) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            self.partial.extend_from_slice(&rest[..end]);
+            rest = &rest[end + 1..];
+            self.flush(true, emit);
+        }
+        self.partial.extend_from_slice(rest);
+        if self.partial.len() > LONGEST {
+            self.flush(false, emit);
+        }
+    }
+
+    /// What is left without a final newline.
+    pub fn finish(&mut self, emit: &mut impl FnMut(Level, &str)) {
+        if !self.partial.is_empty() {
+            self.flush(true, emit);
+        }
+    }
+
+    /// Emits pieces of at most 64 kB; without `all` the last piece, which may go on, stays.
+    fn flush(&mut self, all: bool, emit: &mut impl FnMut(Level, &str)) {
+        let line = std::mem::take(&mut self.partial);
+        let mut rest = line.as_slice();
+        while rest.len() > LONGEST {
+            // Not in the middle of a character.
+            let cut = (LONGEST - 3..=LONGEST).rev().find(|at| rest[*at] & 0xc0 != 0x80).unwrap_or(LONGEST);
+            let (head, tail) = rest.split_at(cut);
+            self.say(&String::from_utf8_lossy(head), emit);
+            rest = tail;
+        }
+        if all {
+            self.say(&String::from_utf8_lossy(rest), emit);
+        } else {
+            self.partial = rest.to_vec();
+        }
+    }
+
+    fn say(&mut self, line: &str, emit: &mut impl FnMut(Level, &str)) {
+        if let Some(level) = level_of(line) {
+            self.level = level;
+            self.in_traceback = line.contains("Traceback (most recent call last)");
+            return emit(level, line);
+        }
+        if line.starts_with("Traceback (most recent call last)") {
+            self.in_traceback = true;
+            self.level = Level::Error;
+        } else if self.in_traceback && !line.starts_with([' ', '\t']) && !line.is_empty() {
+            self.in_traceback = false;
+            self.reason = Some(line.chars().take(REASON).collect());
+            return emit(Level::Error, line);
+        } else if line.starts_with("Fatal Python error") {
+            self.reason = Some(line.chars().take(REASON).collect());
+            return emit(Level::Error, line);
+        } else if !self.in_traceback {
+            self.level = match () {
+                () if line.starts_with("ERROR:") || line.starts_with("CRITICAL:") => Level::Error,
+                () if self.is_error => Level::Warning,
+                () => Level::Info,
+            };
+        }
+        emit(self.level, line);
+    }
+}
+
+/// Severity of a record such as `2026-01-31 10:00:00,123 I [42] azmlinfsrv - text`.
+fn level_of(line: &str) -> Option<Level> {
+    let rest = line.get(..64.min(line.len())).unwrap_or(line);
+    let mut words = rest.splitn(4, ' ');
+    let (date, time, letter, process) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    if date.len() != 10 || time.len() != 12 || !process.starts_with('[') || !date.as_bytes()[0].is_ascii_digit() {
+        return None;
+    }
+    match letter {
+        "D" => Some(Level::Debug),
+        "I" => Some(Level::Info),
+        "W" => Some(Level::Warning),
+        "E" | "C" => Some(Level::Error),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(is_error: bool, chunks: &[&[u8]]) -> (Vec<(Level, String)>, Option<String>) {
+        let (mut lines, mut out) = (Lines::new(is_error), Vec::new());
+        for chunk in chunks {
+            lines.feed(chunk, &mut |level, line| out.push((level, line.to_owned())));
+        }
+        lines.finish(&mut |level, line| out.push((level, line.to_owned())));
+        (out, lines.reason)
+    }
+
+    #[test]
+    fn lines_come_whole_whatever_the_pieces_they_are_read_in() {
+        let (lines, _) = all(false, &[b"on", b"e\ntwo\nth", b"", b"ree"]);
+        let texts: Vec<&str> = lines.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_between_characters_and_broken_text_is_replaced() {
+        let long = "é".repeat(LONGEST);
+        let (lines, _) = all(true, &[long.as_bytes(), b"\xff\xfe!\n"]);
+        assert!(lines.iter().all(|(_, text)| text.len() <= LONGEST + 8));
+        let joined: String = lines.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(joined, format!("{long}\u{fffd}\u{fffd}!"));
+    }
+
+    #[test]
+    fn records_say_their_severity_and_tracebacks_share_it() {
+        let text = b"2026-01-31 10:00:00,123 E [42] azmlinfsrv - Encountered Exception: Traceback (most recent call last):\n  \
+                     File \"score.py\", line 3, in run\n    boom()\nValueError: no\n2026-01-31 10:00:00,124 I [42] azmlinfsrv - POST /score 500\nplain\n";
+        let (lines, reason) = all(false, &[text]);
+        let levels: Vec<Level> = lines.iter().map(|(level, _)| *level).collect();
+        use Level::{Error, Info};
+        assert_eq!(levels, [Error, Error, Error, Error, Info, Info]);
+        assert_eq!(reason.as_deref(), Some("ValueError: no"));
+        assert_eq!(all(true, &[b"hello"]).0[0].0, Level::Warning);
+        let fatal = all(true, &[b"Fatal Python error: Segmentation fault\n\nCurrent thread\n"]);
+        assert_eq!(fatal.1.as_deref(), Some("Fatal Python error: Segmentation fault"));
+    }
+}

@@ -1,0 +1,161 @@
+//! The thread of a worker: takes its output into the log, looks after its memory and its time, and sees it to its end.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::process::{Child, ChildStderr, ChildStdout};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::lines::Lines;
+use super::state::{Order, Worker};
+use super::{Script, memory, worker_timeout};
+use crate::server::engine::Place;
+use crate::server::telemetry::{Container, Level};
+
+/// Between two looks at memory and time.
+const TICK: Duration = Duration::from_millis(200);
+/// Where the system does not tell the end of a process at once.
+const BLIND_TICK: Duration = Duration::from_millis(50);
+/// What a dead worker's children may still say.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Read in one go.
+const CHUNK: usize = 64 * 1024;
+
+/// A worker and what belongs to it.
+pub struct Watch<'a> {
+    pub script: &'a Arc<Script>,
+    pub worker: &'a Worker,
+    pub place: Place,
+    pub number: u64,
+    pub child: Child,
+    pub guard: Option<Child>,
+    pub stdout: Option<ChildStdout>,
+    pub stderr: Option<ChildStderr>,
+}
+
+/// Watches until the worker has ended, its output is read, and nothing of it is left.
+pub fn watch(mut watch: Watch) {
+    let pid = watch.child.id();
+    let handle = process_handle(pid);
+    prefer_as_victim(pid);
+    let limit = worker_timeout(&watch.script.spec.variables);
+    let (mut out, mut err) = (Lines::new(false), Lines::new(true));
+    let mut looked = Instant::now();
+    loop {
+        let tick = if handle.is_some() { TICK } else { BLIND_TICK };
+        let ended = watch.listen(&mut out, &mut err, handle.as_ref(), tick);
+        if looked.elapsed() >= tick {
+            looked = Instant::now();
+            watch.worker.look(limit);
+            watch.weigh(pid);
+        }
+        // Without a handle the process itself is asked; asked once too often it would only answer the same.
+        if ended || (handle.is_none() && !matches!(watch.child.try_wait(), Ok(None))) {
+            break;
+        }
+    }
+    watch.worker.last_rites();
+    let status = watch.child.wait().ok();
+    let until = Instant::now() + LAST_WORDS;
+    while (watch.stdout.is_some() || watch.stderr.is_some()) && Instant::now() < until {
+        watch.listen(&mut out, &mut err, None, BLIND_TICK);
+    }
+    let (script, instance) = (watch.script, watch.place.instance);
+    for lines in [&mut out, &mut err] {
+        lines.finish(&mut |level, line| say(script, instance, level, line));
+    }
+    script.usage.forget(instance, watch.number);
+    watch.worker.has_ended(status, err.reason.or(out.reason));
+    (watch.place.wake)();
+    if let Some(mut guard) = watch.guard {
+        // Killed with the group; the end of its input ends it where that came too early.
+        drop(guard.stdin.take());
+        let _ = guard.wait();
+    }
+}
+
+fn say(script: &Script, instance: u32, level: Level, line: &str) {
+    script.telemetry.log().push(Container::InferenceServer, Some(instance), level, line);
+}
+
+impl Watch<'_> {
+    /// Waits for output, and takes what there is; true when the process has ended.
+    fn listen(&mut self, out: &mut Lines, err: &mut Lines, handle: Option<&OwnedFd>, limit: Duration) -> bool {
+        let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // A negative number is passed over.
+        let mut watched = [
+            entry(self.stdout.as_ref().map_or(-1, AsRawFd::as_raw_fd)),
+            entry(self.stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)),
+            entry(handle.map_or(-1, AsRawFd::as_raw_fd)),
+        ];
+        let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the array is ours, and its length is told.
+        let ready = unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, limit) };
+        if ready <= 0 {
+            return false;
+        }
+        let (script, instance) = (self.script, self.place.instance);
+        let mut emit = |level, line: &str| say(script, instance, level, line);
+        if watched[0].revents != 0 && !take(self.stdout.as_mut(), out, &mut emit) {
+            self.stdout = None;
+        }
+        if watched[1].revents != 0 && !take(self.stderr.as_mut(), err, &mut emit) {
+            self.stderr = None;
+        }
+        watched[2].revents != 0
+    }
+
+    /// Ends the worker if its instance takes more memory than it has, and the worker most of it.
+    fn weigh(&self, pid: u32) {
+        let Some(limit) = self.script.spec.memory else { return };
+        let (instance, number, usage) = (self.place.instance, self.number, &self.script.usage);
+        let mine = memory::resident(pid);
+        let (mut used, mut largest) = usage.note(instance, number, mine);
+        if used <= limit {
+            return;
+        }
+        // Pages that parent and children share were counted for each of them.
+        if let Some(exact) = memory::proportional(pid).filter(|exact| *exact < mine) {
+            (used, largest) = usage.note(instance, number, exact);
+        }
+        if used > limit && largest {
+            self.worker.kill(Order::Memory { used, limit });
+        }
+    }
+}
+
+/// Reads once; false at the end of the stream.
+fn take(from: Option<&mut impl Read>, lines: &mut Lines, emit: &mut impl FnMut(Level, &str)) -> bool {
+    let Some(from) = from else { return false };
+    let mut bytes = vec![0; CHUNK];
+    match from.read(&mut bytes) {
+        Ok(0) => false,
+        Ok(read) => {
+            lines.feed(&bytes[..read], emit);
+            true
+        }
+        Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+    }
+}
+
+/// Something to wait on for the end of a process, where the system has it.
+#[cfg(target_os = "linux")]
+fn process_handle(pid: u32) -> Option<OwnedFd> {
+    // SAFETY: asks for a descriptor of our own child, which has not been reaped.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(pid), 0) };
+    let descriptor = RawFd::try_from(descriptor).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the descriptor is new, and nobody else has it.
+    Some(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process_handle(_: u32) -> Option<OwnedFd> {
+    None
+}
+
+/// A machine that runs out of memory ends a worker rather than the workspace.
+fn prefer_as_victim(pid: u32) {
+    // Where the system has no such thing, or does not allow it, it decides by itself.
+    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), "500");
+}
