@@ -275,11 +275,12 @@ def invocations(request):
         return AMLResponse({"error_code": "NOT_IMPLEMENTED", "message": message}, 501, json_str=True)
     if request.method != "POST":
         return AMLResponse({"message": "Method not allowed"}, 405, json_str=True)
-    raw = request.get_data()
+    kind = request.headers.get("Content-Type") or "application/json"
+    if kind.split(";")[0].strip().lower() not in ("application/json", "text/csv"):
+        message = f"This predictor takes application/json and text/csv, not {kind}."
+        return AMLResponse(message, 415, {"Content-Type": "text/plain"})
     try:
-        text = raw.decode("utf-8")
-        kind = request.headers.get("Content-Type") or "application/json"
-        response = answer(text, kind, model, schema)
+        response = answer(request.get_data().decode("utf-8"), kind, model, schema)
     except UnicodeDecodeError as error:
         message = f"the body cannot be decoded as UTF-8: {error}"
         return AMLResponse({"error_code": "BAD_REQUEST", "message": message}, 400, json_str=True)
