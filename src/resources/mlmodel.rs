@@ -92,13 +92,6 @@ pub struct Param {
     pub shape: Option<Vec<i64>>,
 }
 
-impl Inputs {
-    /// Whether the signature speaks of tensors.
-    pub fn are_tensors(&self) -> bool {
-        matches!(self, Self::Tensors(_))
-    }
-}
-
 impl MlModel {
     /// Reads the file's text. Unknown keys are left aside.
     ///

@@ -83,30 +83,93 @@ fn mlflow(signature: &str) -> tempfile::TempDir {
     place
 }
 
+const COLUMNS: &str = r#"signature:
+  inputs: '[{"type": "double", "name": "a"}, {"type": "double", "name": "b"}, {"type": "long", "name": "c"}, {"type": "double", "name": "d"}]'
+"#;
+
 #[test]
-fn an_mlflow_model_answers_frames_with_records_and_tensors_by_name() {
-    let columns = r#"[{"type": "double", "name": "a"}, {"type": "double", "name": "b"}, {"type": "double", "name": "c"}, {"type": "double", "name": "d"}]"#;
-    let place = mlflow(&format!("signature:\n  inputs: '{columns}'\n"));
+fn an_mlflow_model_with_columns_takes_frames_and_answers_records() {
+    let place = mlflow(COLUMNS);
     let path = place.path().to_owned();
     let mut model = serve_at(place, &path, "mlflow_model");
     let frame = r#"{"input_data": {"columns": ["a", "b", "c", "d"], "index": [0], "data": [[0, 0, 0, 0]]}}"#;
     assert_eq!(model.score(frame), json!([{"y": 1.0}, {"y": 2.0}, {"y": 3.0}]));
-    assert_eq!(model.score(r#"{"input_data": [[0, 0, 0, 0]]}"#), json!({"y": [[1.0, 2.0, 3.0]]}));
-    assert_eq!(model.score(r#"{"input_data": {"x": [[0, 0, 0, 0]], "extra": [1]}}"#), json!({"y": [[1.0, 2.0, 3.0]]}));
-    assert!(model.refused("/score", r#"{"inputs": {"x": [[0, 0, 0, 0]]}}"#).contains("'input_data' parameter"));
+    let one = model.score(r#"{"input_data": {"columns": ["a", "b", "c", "d"], "data": [[1, 2, 3, 4]]}}"#);
+    // Columns are found by name, others left aside; a fraction in a long column is cut.
+    let other = r#"{"input_data": {"columns": ["note", "d", "c", "b", "a"], "data": [["x", 4, 3.9, 2, 1]]}}"#;
+    assert_eq!(model.score(other), one);
+    for (body, words) in [
+        (r#"{"inputs": {"x": [[0, 0, 0, 0]]}}"#, "'input_data' parameter"),
+        (r#"{"input_data": [[0, 0, 0, 0]]}"#, "signature of columns"),
+        (r#"{"input_data": {"x": [[0, 0, 0, 0]]}}"#, "signature of columns"),
+        (r#"{"input_data": {"columns": ["a", "b", "c"], "data": [[0, 0, 0]]}}"#, "column 'd' is missing"),
+        (r#"{"input_data": {"columns": ["a", "b", "c", "d"], "data": [[0, 0, null, 0]]}}"#, "column 'c'"),
+        (r#"{"input_data": {"columns": ["a", "b", "c", "d"], "data": [["old", 0, 0, 0]]}}"#, "column 'a'"),
+    ] {
+        assert!(model.refused("/score", body).contains(words), "{body}: {}", model.refused("/score", body));
+    }
     let sample = model.servable.sample().unwrap();
     assert!(String::from_utf8_lossy(&sample.body).contains("columns"));
 }
 
 #[test]
-fn a_tensor_signature_takes_no_frames() {
-    let place = mlflow(
-        "signature:\n  inputs: '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1, 4]}}]'\n",
-    );
+fn an_mlflow_model_without_a_signature_takes_what_it_is_given() {
+    let place = mlflow("");
     let path = place.path().to_owned();
     let mut model = serve_at(place, &path, "mlflow_model");
+    let tensor = json!({"y": [[1.0, 2.0, 3.0]]});
+    assert_eq!(model.score(r#"{"input_data": [[0, 0, 0, 0]]}"#), tensor);
+    assert_eq!(model.score(r#"{"input_data": {"x": [[0, 0, 0, 0]], "extra": [1]}}"#), tensor);
+    let frame = |index: &str| {
+        format!(r#"{{"input_data": {{"columns": ["a", "b", "c", "d"], {index}"data": [[0, 0, 0, 0]]}}}}"#)
+    };
+    assert_eq!(model.score(&frame(r#""index": [0], "#)), json!([{"y": 1.0}, {"y": 2.0}, {"y": 3.0}]));
+    assert!(model.refused("/score", &frame("")).contains("columns, index and data"));
+}
+
+#[test]
+fn a_tensor_signature_takes_no_frames_and_keeps_its_shape() {
+    let signature = |name: &str, width: i32| {
+        format!(
+            "signature:\n  inputs: '[{{\"type\": \"tensor\", {name}\"tensor-spec\": {{\"dtype\": \"float32\", \"shape\": [-1, {width}]}}}}]'\n"
+        )
+    };
+    let serve = |text: &str| {
+        let place = mlflow(text);
+        let path = place.path().to_owned();
+        serve_at(place, &path, "mlflow_model")
+    };
+    let mut named = serve(&signature("\"name\": \"x\", ", 4));
     let frame = r#"{"input_data": {"columns": ["a", "b", "c", "d"], "data": [[0, 0, 0, 0]]}}"#;
-    assert!(model.refused("/score", frame).contains("tensor signature"));
+    assert!(named.refused("/score", frame).contains("tensor signature"));
+    assert!(named.refused("/score", r#"{"input_data": [[0, 0, 0, 0]]}"#).contains("tensor signature"));
+    assert_eq!(named.score(r#"{"input_data": {"x": [[0, 0, 0, 0]]}}"#), json!({"y": [[1.0, 2.0, 3.0]]}));
+    let mut bare = serve(&signature("", 4));
+    assert_eq!(bare.score(r#"{"input_data": [[0, 0, 0, 0]]}"#), json!({"y": [[1.0, 2.0, 3.0]]}));
+    assert!(bare.refused("/score", r#"{"input_data": {"x": [[0, 0, 0, 0]]}}"#).contains("nested list"));
+    assert_eq!(bare.servable.sample().unwrap().body, r#"{"input_data":[[0.0,0.0,0.0,0.0]]}"#);
+    let mut narrow = serve(&signature("", 3));
+    assert!(narrow.refused("/score", r#"{"input_data": [[0, 0, 0, 0]]}"#).contains("asks for shape [-1, 3]"));
+}
+
+#[test]
+fn mlflow_s_own_protocol_is_answered_beside_the_hosted_one() {
+    let place = mlflow(COLUMNS);
+    let path = place.path().to_owned();
+    let mut model = serve_at(place, &path, "mlflow_model");
+    let wanted = json!({"predictions": [{"y": 1.0}, {"y": 2.0}, {"y": 3.0}]});
+    for body in [
+        r#"{"dataframe_split": {"columns": ["a", "b", "c", "d"], "data": [[0, 0, 0, 0]]}}"#,
+        r#"{"dataframe_records": [{"a": 0, "b": 0, "c": 0, "d": 0}], "params": {"any": 1}}"#,
+        r#"{"inputs": {"a": [0], "b": [0], "c": [0], "d": [0]}}"#,
+    ] {
+        assert_eq!(model.post("/invocations", body), (200, wanted.clone()), "{body}");
+        assert!(model.refused("/score", body).contains("'input_data' parameter"));
+    }
+    let (status, answer) = model.post("/invocations", r#"{"input_data": {"columns": ["a"], "data": [[0]]}}"#);
+    assert_eq!((status, &answer["error_code"]), (400, &json!("BAD_REQUEST")));
+    let mut plain = serve::serve(&build::linear());
+    assert_eq!(plain.post("/invocations", "{}").0, 404, "only MLflow models speak it");
 }
 
 #[test]

@@ -23,13 +23,13 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         Layout::Triton(found) => (found, None, Inputs::Unknown),
         Layout::Mlflow(found, model) => {
             let inputs = model.inputs();
-            (vec![found], Some(Dialect::Mlflow { tensors: inputs.are_tensors() }), inputs)
+            (vec![found], Some(Dialect::Mlflow(Arc::new(inputs.clone()))), inputs)
         }
     };
     let mut models = Vec::with_capacity(found.len());
     for Found { name, version, file } in &found {
         log(&format!("loading {} as model '{name}', version {version}", shown(file, source)));
-        if file.ancestors().nth(2).is_some_and(|folder| servable_config(folder, dialect)) {
+        if file.ancestors().nth(2).is_some_and(|folder| servable_config(folder, dialect.as_ref())) {
             log("config.pbtxt is not read: names, types and shapes are those of the model file");
         }
         let model = OnnxModel::load(file, log, source.memory.map(|m| m.bytes))?;
@@ -69,7 +69,7 @@ fn budget_of(memory: InstanceMemory, models: &[Named]) -> Result<Budget, LoadErr
     Ok(budget)
 }
 
-fn servable_config(folder: &Path, dialect: Option<Dialect>) -> bool {
+fn servable_config(folder: &Path, dialect: Option<&Dialect>) -> bool {
     dialect.is_none() && folder.join("config.pbtxt").is_file()
 }
 

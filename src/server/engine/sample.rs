@@ -46,16 +46,27 @@ pub fn of_zeros(model: &OnnxModel, inputs: &Inputs, open: usize) -> Option<Vec<u
         let row: Vec<Value> = columns.iter().map(|c| value(&c.kind)).collect();
         return serde_json::to_vec(&json!({"input_data": {"columns": names, "index": [0], "data": [row]}})).ok();
     }
-    let mut body = b"{\"input_data\":{".to_vec();
+    let signed = |spec: &Spec| match inputs {
+        Inputs::Tensors(all) => all.iter().find(|t| t.name.as_ref().is_none_or(|name| *name == spec.name)),
+        _ => None,
+    };
+    let bare = model.inputs.len() == 1 && signed(&model.inputs[0]).is_some_and(|tensor| tensor.name.is_none());
+    let mut body = if bare { b"{\"input_data\":".to_vec() } else { b"{\"input_data\":{".to_vec() };
     for (index, spec) in model.inputs.iter().enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        write::text(&mut body, &spec.name);
-        body.push(b':');
-        write::nested(&mut body, &zero(spec, open)?, spec.datatype);
+        if !bare {
+            write::text(&mut body, &spec.name);
+            body.push(b':');
+        }
+        let shape = match signed(spec) {
+            Some(tensor) => tensor.shape.iter().map(|size| usize::try_from(*size).unwrap_or(open)).collect(),
+            None => spec.sample_shape(open),
+        };
+        write::nested(&mut body, &zero(spec, &shape)?, spec.datatype);
     }
-    body.extend_from_slice(b"}}");
+    body.extend_from_slice(if bare { b"}" } else { b"}}" });
     Some(body)
 }
 
@@ -72,7 +83,7 @@ pub fn of_zeros_v2(model: &OnnxModel, open: usize) -> Option<Vec<u8>> {
         body.extend_from_slice(
             format!(",\"shape\":{shape:?},\"datatype\":\"{}\",\"data\":", spec.datatype.name()).as_bytes(),
         );
-        write::flat(&mut body, &zero(spec, open)?, spec.datatype);
+        write::flat(&mut body, &zero(spec, &shape)?, spec.datatype);
         body.push(b'}');
     }
     body.extend_from_slice(b"]}");
@@ -80,8 +91,7 @@ pub fn of_zeros_v2(model: &OnnxModel, open: usize) -> Option<Vec<u8>> {
 }
 
 /// Zeros for an input, unless it would take absurd room.
-fn zero(spec: &Spec, open: usize) -> Option<tract_onnx::prelude::Tensor> {
-    let shape = spec.sample_shape(open);
+fn zero(spec: &Spec, shape: &[usize]) -> Option<tract_onnx::prelude::Tensor> {
     let count = shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s))?;
-    (count <= 64 << 20).then(|| zeros(spec.datatype, &shape).ok()).flatten()
+    (count <= 64 << 20).then(|| zeros(spec.datatype, shape).ok()).flatten()
 }

@@ -14,9 +14,10 @@ use super::onnx::memory::Budget;
 use super::onnx::model::{OnnxModel, RunError, Session};
 use super::protocol::score::{self, Dialect};
 use super::protocol::v2::{self, About, Resource};
-use super::protocol::{Fault, v2_frame};
+use super::protocol::{Fault, invocations, v2_frame};
 use super::{Instance, LoadError, MemoryUse, ScoreRequest, ScoreResponse, Servable, swagger};
 use crate::resources::Signature;
+use crate::resources::mlmodel::Inputs;
 
 /// Says how much of an answer (or request) is JSON when binary tensors follow.
 const JSON_LENGTH: HeaderName = HeaderName::from_static(JSON_LENGTH_NAME);
@@ -69,7 +70,7 @@ impl Servable for OnnxServable {
     }
 
     fn swagger(&self, endpoint: &str, version: &str) -> Option<Value> {
-        self.dialect?;
+        self.dialect.as_ref()?;
         let example = self.sample.as_ref().filter(|s| s.body.len() <= 4096);
         swagger::document(endpoint, version, self.first(), example.and_then(|s| serde_json::from_slice(&s.body).ok()))
     }
@@ -104,6 +105,7 @@ impl Instance for OnnxInstance {
         match (path, &request.method) {
             ("", &Method::GET | &Method::HEAD) => plain("Healthy"),
             ("/score", &Method::POST) => self.run_score(request),
+            ("/invocations", &Method::POST) if self.signature().is_some() => self.run_invocations(request),
             ("/score", &Method::OPTIONS) => plain(""),
             ("/swagger.json", &Method::GET) => self.swagger(&request.query),
             ("" | "/score" | "/swagger.json", method) => fault(
@@ -120,16 +122,20 @@ impl Instance for OnnxInstance {
 
 impl OnnxInstance {
     fn run_score(&mut self, request: &ScoreRequest) -> ScoreResponse {
-        let Some(dialect) = self.servable.dialect else {
+        if let Err(wrong) = identity_encoding(&request.headers) {
+            return fault("message", wrong);
+        }
+        self.answer_score(&request.body)
+    }
+
+    fn answer_score(&mut self, body: &[u8]) -> ScoreResponse {
+        let Some(dialect) = &self.servable.dialect else {
             let name = &self.servable.models[0].name;
             let message = format!("a Triton deployment has no /score; send requests to /v2/models/{name}/infer");
             return fault("message", Fault::missing(message));
         };
-        if let Err(wrong) = identity_encoding(&request.headers) {
-            return fault("message", wrong);
-        }
         let model = self.servable.first();
-        let (inputs, form) = match score::read(model, dialect, &request.body) {
+        let (inputs, form) = match score::read(model, dialect, body) {
             Ok(read) => read,
             Err(wrong) => return fault("message", wrong),
         };
@@ -144,6 +150,31 @@ impl OnnxInstance {
             Ok(body) => ScoreResponse { model_time, ..json_answer(200, body) },
             Err(error) => failure("message", &error, model_time),
         }
+    }
+
+    /// The signature of an MLflow model.
+    fn signature(&self) -> Option<&Inputs> {
+        self.servable.dialect.as_ref()?.signature()
+    }
+
+    /// MLflow's own protocol.
+    fn run_invocations(&mut self, request: &ScoreRequest) -> ScoreResponse {
+        let kind = request.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let body = identity_encoding(&request.headers)
+            .and_then(|()| invocations::hosted(kind, &request.body, self.signature().unwrap_or(&Inputs::Unknown)));
+        let refused = |wrong: &Fault| ScoreResponse {
+            caller_fault: true,
+            ..json_answer(wrong.status, invocations::error(&wrong.message).to_string().into_bytes())
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(wrong) => return refused(&wrong),
+        };
+        let answer = self.answer_score(&body);
+        if answer.status == 200 {
+            return ScoreResponse { body: Bytes::from(invocations::wrapped(&answer.body)), ..answer };
+        }
+        answer
     }
 
     fn swagger(&self, query: &str) -> ScoreResponse {

@@ -51,6 +51,8 @@ with step("an MLflow model with an ONNX flavor is deployed, without code and env
         "flavors:\n"
         "  onnx:\n    onnx_version: 1.23.2\n    data: model.onnx\n    code: null\n"
         "  python_function:\n    loader_module: mlflow.onnx\n    data: model.onnx\n    python_version: 3.11.7\n"
+        "signature:\n"
+        """  inputs: '[{"type": "long", "name": "user"}, {"type": "long", "name": "last_restaurant"}, {"type": "long", "name": "hour"}]'\n"""
         "mlflow_version: 2.22.0\n"
         "model_uuid: 1f0b3c5de0d84b3c9a5d6c0f8a1b2c3d\n"
         "utc_time_created: '2026-01-01 00:00:00.000000'\n"

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
+use super::mlflow::Cast;
 use super::nested::{Flat, Given};
 use super::scan::{Cursor, Number};
 use crate::server::engine::datatype::{Datatype, Element, with_element};
@@ -99,17 +100,36 @@ impl<T: Element> Column for Flat<T> {
 
 /// Where each cell of a row goes: one entry a column of the frame, `None` for columns that nothing asks for.
 pub struct Frame {
-    columns: Vec<Option<(String, Box<dyn Column>)>>,
+    columns: Vec<Option<Filling>>,
     rows: usize,
 }
 
+/// A column that is asked for: its name, its type, and what a signature makes of its cells.
+pub struct Wanted {
+    pub name: String,
+    pub datatype: Datatype,
+    pub cast: Cast,
+}
+
+struct Filling {
+    name: String,
+    cast: Cast,
+    column: Box<dyn Column>,
+}
+
+impl Filling {
+    fn push(&mut self, cell: Cell<'_>) -> Result<(), String> {
+        self.cast.apply(cell).and_then(|cell| self.column.push(&cell))
+    }
+}
+
 impl Frame {
-    /// `wanted` gives, for each column of the frame in order, its name and type when an input asks for it.
-    pub fn new(wanted: Vec<Option<(String, Datatype)>>) -> Self {
+    /// `wanted` gives what is asked of each column of the frame, in order.
+    pub fn new(wanted: impl Iterator<Item = Option<Wanted>>) -> Self {
         let column =
             |datatype: Datatype| -> Box<dyn Column> { with_element!(datatype, T => Box::new(Flat::<T>::new(true))) };
-        let columns = wanted.into_iter().map(|w| w.map(|(name, datatype)| (name, column(datatype)))).collect();
-        Self { columns, rows: 0 }
+        let filling = |w: Wanted| Filling { name: w.name, cast: w.cast, column: column(w.datatype) };
+        Self { columns: wanted.map(|w| w.map(filling)).collect(), rows: 0 }
     }
 
     /// Number of rows read.
@@ -120,7 +140,12 @@ impl Frame {
     /// The columns that were asked for, in the frame's order. `shape` gives the tensor's shape for a column's name.
     pub fn finish(self, shape: impl Fn(&str) -> Vec<usize>) -> Result<Vec<(String, Given)>, String> {
         let asked = self.columns.into_iter().flatten();
-        asked.map(|(name, column)| Ok((name.clone(), column.finish(shape(&name))?))).collect()
+        asked
+            .map(|filling| {
+                let shape = shape(&filling.name);
+                Ok((filling.name, filling.column.finish(shape)?))
+            })
+            .collect()
     }
 }
 
@@ -136,7 +161,7 @@ impl Frame {
                     Number::Float(v) => Cell::Float(v),
                 };
                 match columns.next()? {
-                    Some((_, column)) => column.push(&cell).ok(),
+                    Some(filling) => filling.push(cell).ok(),
                     None => Some(()),
                 }
             })?;
@@ -191,8 +216,9 @@ impl<'de> Visitor<'de> for Row<'_> {
         let (row, wanted) = (self.0.rows, self.0.columns.len());
         let mut count = 0;
         while let Some(cell) = cells.next_element::<Cell<'de>>()? {
-            if let Some(Some((name, column))) = self.0.columns.get_mut(count) {
-                column.push(&cell).map_err(|why| A::Error::custom(format!("column '{name}': {why}")))?;
+            if let Some(Some(filling)) = self.0.columns.get_mut(count) {
+                let pushed = filling.push(cell);
+                pushed.map_err(|why| A::Error::custom(format!("column '{}': {why}", filling.name)))?;
             }
             count += 1;
         }

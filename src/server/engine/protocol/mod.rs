@@ -1,6 +1,9 @@
 //! The request forms of a served ONNX model: `/score` in JSON and the Open Inference Protocol v2.
 
 pub mod columns;
+pub mod frame;
+pub mod invocations;
+pub mod mlflow;
 pub mod nested;
 mod plain;
 pub mod scan;

@@ -6,22 +6,26 @@ use serde::de::Error as _;
 use serde::de::value::Error;
 use tract_onnx::prelude::{TValue, TVec};
 
-use super::Slots;
+use super::frame::Rows;
 use super::nested::Array;
 use super::scan::Cursor;
-use super::score::{Dialect, Form, InputData, Rows};
+use super::score::{Dialect, Form, InputData};
 use super::v2_input::Entry;
+use super::{Slots, mlflow};
 use crate::server::engine::onnx::model::OnnxModel;
 
 /// Reads `{"input_data": …}` or `{"inputs": …}`, of numbers.
-pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Option<(TVec<TValue>, Form)> {
+pub fn read(model: &OnnxModel, dialect: &Dialect, body: &[u8]) -> Option<(TVec<TValue>, Form)> {
     let mut cursor = Cursor::new(body);
     let mut slots = Slots::new(&model.inputs);
     cursor.demand(b'{')?;
     let form = match cursor.key()? {
-        "input_data" if cursor.peek()? == b'[' => only(&mut slots, &mut cursor)?,
+        "input_data" if cursor.peek()? == b'[' => {
+            dialect.allows(mlflow::list_allowed).ok()?;
+            only(&mut slots, &mut cursor)?
+        }
         "input_data" => input_data(&mut slots, dialect, &mut cursor)?,
-        "inputs" if dialect == Dialect::Custom => inputs(&mut slots, &mut cursor)?,
+        "inputs" if *dialect == Dialect::Custom => inputs(&mut slots, &mut cursor)?,
         _ => return None,
     };
     cursor.demand(b'}')?;
@@ -59,9 +63,9 @@ fn inputs(slots: &mut Slots<'_>, cursor: &mut Cursor<'_>) -> Option<Form> {
 }
 
 /// A frame, or an object by input name.
-fn input_data(slots: &mut Slots<'_>, dialect: Dialect, cursor: &mut Cursor<'_>) -> Option<Form> {
+fn input_data(slots: &mut Slots<'_>, dialect: &Dialect, cursor: &mut Cursor<'_>) -> Option<Form> {
     let mut columns: Option<Vec<String>> = None;
-    let (mut form, mut named) = (Form::Tensors, false);
+    let (mut form, mut named, mut index) = (Form::Tensors, false, false);
     // A model may have an input of such a name: for the general parser to sort out.
     let free = |slots: &Slots<'_>| ["columns", "index", "data"].iter().all(|name| slots.position(name).is_none());
     free(slots).then_some(())?;
@@ -75,11 +79,13 @@ fn input_data(slots: &mut Slots<'_>, dialect: Dialect, cursor: &mut Cursor<'_>) 
             columns = Some(names);
             Some(())
         }
-        ("index", Some(_)) => cursor.list(|cursor| cursor.number().map(|_| ())).map(|_| ()),
+        ("index", Some(_)) => {
+            index = true;
+            cursor.list(|cursor| cursor.number().map(|_| ())).map(|_| ())
+        }
         ("data", Some(names)) if form == Form::Tensors => {
             form = Form::Frame;
             let mut data = InputData { slots: &mut *slots, dialect };
-            data.frames_allowed().ok()?;
             let read = |rows: Rows<'_>| {
                 let read = match rows {
                     Rows::Matrix(array, into) => array.scan(cursor).map(|given| *into = Some(given)),
@@ -90,11 +96,15 @@ fn input_data(slots: &mut Slots<'_>, dialect: Dialect, cursor: &mut Cursor<'_>) 
             data.frame(names, read).ok()
         }
         (name, None) => {
+            dialect.allows(mlflow::names_allowed).ok()?;
             named = true;
             let index = slots.position(name)?;
             value(slots, index, cursor)
         }
         _ => None,
     })?;
+    if form == Form::Frame {
+        dialect.allows(|inputs| mlflow::frame_allowed(inputs, index)).ok()?;
+    }
     (columns.is_some() == (form == Form::Frame)).then_some(form)
 }

@@ -3,23 +3,39 @@
 //! Reference scoring-and-mlflow §4.2 and §4.4.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tract_onnx::prelude::{TValue, TVec};
 
-use super::columns::Frame;
 use super::nested::Array;
-use super::{Fault, Slots, plain, v2_input, write};
+use super::{Fault, Slots, mlflow, plain, v2_input, write};
+use crate::resources::mlmodel::Inputs;
 use crate::server::engine::onnx::model::{OnnxModel, Output};
 
 /// Whose rules a `/score` body follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dialect {
     /// An ONNX file of its own: `input_data` or `inputs`; answers by output name.
     Custom,
-    /// An MLflow model: `input_data` only. With a tensor signature no frames.
-    Mlflow { tensors: bool },
+    /// An MLflow model: `input_data` only, in the form that its signature takes.
+    Mlflow(Arc<Inputs>),
+}
+
+impl Dialect {
+    /// The signature, for an MLflow model.
+    pub fn signature(&self) -> Option<&Inputs> {
+        match self {
+            Self::Custom => None,
+            Self::Mlflow(inputs) => Some(inputs),
+        }
+    }
+
+    /// Whether the signature takes what `rule` is about; where there are no such rules, it does.
+    pub fn allows(&self, rule: impl FnOnce(&Inputs) -> Result<(), String>) -> Result<(), String> {
+        self.signature().map_or(Ok(()), rule)
+    }
 }
 
 /// How the inputs came, which decides how an MLflow answer looks.
@@ -30,11 +46,17 @@ pub enum Form {
 }
 
 /// Reads a body into the model's inputs.
-pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Result<(TVec<TValue>, Form), Fault> {
-    if let Some(read) = plain::read(model, dialect, body) {
-        return Ok(read);
+pub fn read(model: &OnnxModel, dialect: &Dialect, body: &[u8]) -> Result<(TVec<TValue>, Form), Fault> {
+    let read = plain::read(model, dialect, body).map_or_else(|| parse(model, dialect, body), Ok)?;
+    for (spec, value) in model.inputs.iter().zip(&read.0) {
+        dialect.allows(|inputs| mlflow::check_shape(inputs, &spec.name, value.shape())).map_err(Fault::bad)?;
     }
-    let key = if dialect == Dialect::Custom { "'input_data' or 'inputs'" } else { "'input_data'" };
+    Ok(read)
+}
+
+/// [`read`] with the general parser.
+fn parse(model: &OnnxModel, dialect: &Dialect, body: &[u8]) -> Result<(TVec<TValue>, Form), Fault> {
+    let key = if *dialect == Dialect::Custom { "'input_data' or 'inputs'" } else { "'input_data'" };
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Fault::bad(format!("the body is empty; send a JSON object with {key}")));
     }
@@ -45,7 +67,7 @@ pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Result<(TVec<TV
     let Some(form) = form else {
         return Err(Fault::bad(match dialect {
             Dialect::Custom => "the body has neither 'input_data' nor 'inputs'".to_owned(),
-            Dialect::Mlflow { .. } => "A value is not provided for the 'input_data' parameter.".to_owned(),
+            Dialect::Mlflow(_) => "A value is not provided for the 'input_data' parameter.".to_owned(),
         }));
     };
     Ok((slots.finish()?, form))
@@ -53,7 +75,7 @@ pub fn read(model: &OnnxModel, dialect: Dialect, body: &[u8]) -> Result<(TVec<TV
 
 struct Body<'a, 'm> {
     slots: &'a mut Slots<'m>,
-    dialect: Dialect,
+    dialect: &'a Dialect,
 }
 
 impl<'de> DeserializeSeed<'de> for Body<'_, '_> {
@@ -74,7 +96,7 @@ impl<'de> Visitor<'de> for Body<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Form>, A::Error> {
         let mut form = None;
         while let Some(key) = map.next_key::<String>()? {
-            let custom = self.dialect == Dialect::Custom;
+            let custom = *self.dialect == Dialect::Custom;
             match key.as_str() {
                 "input_data" | "inputs" if form.is_some() && (custom || key == "input_data") => {
                     return Err(A::Error::custom("give either 'input_data' or 'inputs', once"));
@@ -171,7 +193,7 @@ fn only<'s>(slots: &'s Slots<'_>) -> Result<&'s crate::server::engine::onnx::spe
 /// The value of `input_data`.
 pub struct InputData<'a, 'm> {
     pub slots: &'a mut Slots<'m>,
-    pub dialect: Dialect,
+    pub dialect: &'a Dialect,
 }
 
 impl<'de> DeserializeSeed<'de> for InputData<'_, '_> {
@@ -190,6 +212,7 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Form, A::Error> {
+        self.dialect.allows(mlflow::list_allowed).map_err(A::Error::custom)?;
         let spec = only(self.slots).map_err(A::Error::custom)?;
         let (array, name) = (Array { datatype: spec.datatype, missing: true }, spec.name.clone());
         let given = array.read_seq(seq).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
@@ -202,16 +225,17 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
         // `data` before `columns` may be a frame's, or an input of that name: known at the end.
         let mut data: Option<&'de RawValue> = None;
         let mut read = false;
-        let mut tensors = false;
+        let (mut tensors, mut index) = (false, false);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "columns" if columns.is_none() && self.slots.find("columns").is_err() => {
-                    self.frames_allowed().map_err(A::Error::custom)?;
+                    self.dialect.allows(|inputs| mlflow::frame_allowed(inputs, true)).map_err(A::Error::custom)?;
                     let names = map.next_value::<Vec<super::columns::Cell<'de>>>()?;
                     columns = Some(names.into_iter().map(super::columns::Cell::into_name).collect());
                 }
                 "index" if !tensors && self.slots.find("index").is_err() => {
                     map.next_value::<IgnoredAny>()?;
+                    index = true;
                 }
                 "data" if read || data.is_some() => return Err(A::Error::custom("'data' is given twice")),
                 "data" if !tensors => match &columns {
@@ -222,10 +246,14 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
                     None => data = Some(map.next_value()?),
                 },
                 name => {
+                    self.dialect.allows(mlflow::names_allowed).map_err(A::Error::custom)?;
                     tensors = true;
-                    named(self.slots, name, &mut map, self.dialect != Dialect::Custom)?;
+                    named(self.slots, name, &mut map, *self.dialect != Dialect::Custom)?;
                 }
             }
+        }
+        if columns.is_some() {
+            self.dialect.allows(|inputs| mlflow::frame_allowed(inputs, index)).map_err(A::Error::custom)?;
         }
         match (columns, data) {
             (Some(_), None) if read => Ok(Form::Frame),
@@ -249,92 +277,13 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
     }
 }
 
-/// How a frame's `data` is read: as one matrix, or column by column.
-pub enum Rows<'f> {
-    Matrix(Array, &'f mut Option<super::nested::Given>),
-    Columns(&'f mut Frame),
-}
-
-impl Rows<'_> {
-    fn read(self, raw: &RawValue) -> Result<(), String> {
-        self.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(|e| e.to_string())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Rows<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self {
-            Self::Matrix(array, into) => {
-                *into = Some(array.deserialize(deserializer)?);
-                Ok(())
-            }
-            Self::Columns(frame) => frame.deserialize(deserializer),
-        }
-    }
-}
-
-impl InputData<'_, '_> {
-    /// Whether the model takes frames.
-    pub fn frames_allowed(&self) -> Result<(), &'static str> {
-        match self.dialect {
-            Dialect::Mlflow { tensors: true } => {
-                Err("this model has a tensor signature: give a list or an object by input name, not columns and data")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A graph with one input takes all columns, in the frame's order, as one matrix; else a column's name is its input's.
-    pub fn frame<E: Error>(
-        &mut self,
-        columns: &[String],
-        read: impl FnOnce(Rows<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if let [spec] = self.slots.specs {
-            let mut given = None;
-            let array = Array { datatype: spec.datatype, missing: true };
-            read(Rows::Matrix(array, &mut given)).map_err(|e| E::custom(format!("input '{}': {e}", spec.name)))?;
-            let Some(mut given) = given else { return Err(E::custom("'data' is missing")) };
-            if let [0] = given.shape[..] {
-                given.shape = vec![0, columns.len()];
-                given.tensor.set_shape(&given.shape).map_err(E::custom)?;
-            }
-            if given.shape.get(1) != Some(&columns.len()) {
-                let width = given.shape.get(1).copied().unwrap_or(1);
-                return Err(E::custom(format!("ragged: rows have {width} values for {} columns", columns.len())));
-            }
-            return self.slots.put(0, given).map_err(E::custom);
-        }
-        let specs = self.slots.specs;
-        if let Some(absent) = specs.iter().find(|s| !columns.contains(&s.name)) {
-            return Err(E::custom(format!("column '{}' is missing; the model asks for {absent}", absent.name)));
-        }
-        let wanted = columns.iter().map(|c| specs.iter().find(|s| s.name == *c).map(|s| (c.clone(), s.datatype)));
-        let mut frame = Frame::new(wanted.collect());
-        read(Rows::Columns(&mut frame))?;
-        let rows = frame.rows();
-        // A column is a vector, or a matrix of one column where the model declares that.
-        let shape = |name: &str| match specs.iter().find(|s| s.name == name).and_then(|s| s.rank()) {
-            Some(1) => vec![rows],
-            _ => vec![rows, 1],
-        };
-        for (name, given) in frame.finish(shape).map_err(E::custom)? {
-            let index = self.slots.find(&name).map_err(E::custom)?;
-            self.slots.put(index, given).map_err(E::custom)?;
-        }
-        Ok(())
-    }
-}
-
 /// The answer: an object by output name; for a frame given to an MLflow model, records with each output flattened.
 ///
 /// # Errors
 /// When flattened outputs differ in length: MLflow cannot make records of them either.
-pub fn answer(model: &OnnxModel, dialect: Dialect, form: Form, outputs: &[TValue]) -> Result<Vec<u8>, String> {
+pub fn answer(model: &OnnxModel, dialect: &Dialect, form: Form, outputs: &[TValue]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(64 + outputs.iter().map(|t| t.len() * 12).sum::<usize>());
-    if form == Form::Frame && dialect != Dialect::Custom {
+    if form == Form::Frame && *dialect != Dialect::Custom {
         records(model, outputs, &mut out)?;
         return Ok(out);
     }
