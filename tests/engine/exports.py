@@ -83,6 +83,9 @@ def own_answers(case, model):
     else:
         answers = [case.model.transform(given)]
     answers = [a.toarray() if hasattr(a, "toarray") else np.asarray(a) for a in answers]
+    for at, (answer, output) in enumerate(zip(answers, model.graph.output)):
+        if answer.ndim == 1 and len(output.type.tensor_type.shape.dim) == 2:
+            answers[at] = answer.reshape(-1, 1)
     return answers + [None] * (len(model.graph.output) - len(answers))
 
 

@@ -240,7 +240,6 @@ def pipelines(rng):
     ]:
         yield Case("pipeline: " + name, model, x, target)
     yield Case("pipeline: missing values filled, scaled, boosted", pipeline.make_pipeline(impute.SimpleImputer(strategy="median"), preprocessing.StandardScaler(), ensemble.GradientBoostingClassifier(n_estimators=10, random_state=0)), holes(x, rng), target)
-    yield Case("pipeline: missing values marked", pipeline.make_pipeline(impute.SimpleImputer(add_indicator=True), linear_model.LogisticRegression()), holes(x, rng), target)
     numeric = pipeline.make_pipeline(impute.SimpleImputer(), preprocessing.StandardScaler())
     kinds = {"age": "f", "income": "f", "city": "s", "plan": "s"}
     mixed = lambda encoder: compose.ColumnTransformer([("numbers", numeric, ["age", "income"]), ("names", encoder, ["city", "plan"])])

@@ -11,7 +11,8 @@ use mlconsole::server::engine::{self, InstanceMemory, ModelSource, OutOfMemory, 
 use serde_json::json;
 use tract_onnx::pb::TensorProto;
 
-use crate::node_tests::{Case, Index, cases, read, wire_bytes, wire_type};
+use crate::cases::{Case, Index, read, wire_bytes, wire_type};
+use crate::node_tests::cases;
 
 /// What all numbers of a request are replaced by.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,9 @@
 //! The engine from outside: files in, answers out.
 
 mod build;
+mod cases;
 mod damaged;
+mod exports;
 mod extremes;
 mod memory;
 mod node_tests;

@@ -1,7 +1,8 @@
-//! Our own operators: all of `ai.onnx.ml`, in place of tract's few, and those on text. Each follows the definition in the
+//! Our own operators: all of `ai.onnx.ml`, in place of tract's few, those on text, and Compress. Each follows the definition in the
 //! `onnx` package, or ONNX Runtime's where it is that domain's own.
 
 mod attrs;
+mod compress;
 mod encode;
 mod forest;
 mod linear;
@@ -86,6 +87,7 @@ operators! {
     "ai.onnx.ml" "TreeEnsembleClassifier" since 1 => tree::classifier,
     "ai.onnx.ml" "TreeEnsembleRegressor" since 1 => tree::regressor,
     "ai.onnx.ml" "ZipMap" since 1 => encode::zip_map,
+    "" "Compress" since 9 => compress::compress,
     "" "RegexFullMatch" since 20 => text::full_match,
     "" "StringConcat" since 20 => text::concat,
     "" "StringNormalizer" since 10 => text::normalizer,

@@ -6,10 +6,10 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Framework;
 
 use super::plan::deep;
-use super::support;
+use super::{inline, support};
 use crate::server::engine::LoadError;
 
-/// Reads the file's graph. Weights in files beside it are read when the graph is planned.
+/// Reads the file's graph, its own functions written out. Weights in files beside it are read when the graph is planned.
 pub fn read(path: &Path) -> Result<ModelProto, LoadError> {
     let shown = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let length = std::fs::metadata(path)
@@ -23,7 +23,12 @@ pub fn read(path: &Path) -> Result<ModelProto, LoadError> {
     if length == 0 {
         return Err(LoadError::new(format!("'{shown}' is empty; register the model again with its file")));
     }
-    let model = deep(|| support::reader().proto_model_for_path(path)).map_err(|e| {
+    let read = || {
+        let mut model = support::reader().proto_model_for_path(path)?;
+        inline::functions(&mut model);
+        Ok(model)
+    };
+    let model = deep(read).map_err(|e| {
         LoadError::with_details(format!("'{shown}' is not an ONNX file, or it is damaged; export it again"), e)
     })?;
     let Some(graph) = &model.graph else {

@@ -7,6 +7,7 @@ pub mod deny;
 pub mod file;
 pub mod fixes;
 pub mod guard;
+mod inline;
 pub mod memory;
 pub mod model;
 pub mod plan;
