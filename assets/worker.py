@@ -23,6 +23,7 @@ from urllib.parse import unquote_to_bytes
 
 LENGTHS = struct.Struct(">II")
 SERVER = "azureml_inference_server_http"
+ROUTE = "x-mlconsole-route"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 RUN_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 
@@ -231,6 +232,14 @@ def hint_at_forms(header, body, said=[]):
         )
 
 
+def routed(header):
+    """MLflow's own route is answered by the generated script's run(): a header, which callers cannot set, tells it."""
+    header["headers"] = [pair for pair in header["headers"] if pair[0].lower() != ROUTE]
+    if header["path"] == "/invocations" and "MLFLOW_MODEL_FOLDER" in os.environ:
+        header["headers"].append([ROUTE, header["path"]])
+        header["path"] = "/score"
+
+
 def serve(channel, answer, raw):
     me = os.getpid()
     while True:
@@ -241,6 +250,7 @@ def serve(channel, answer, raw):
         if header.get("ping"):
             channel.write({"id": header["id"], "pong": True})
             continue
+        routed(header)
         if not raw:
             hint_at_forms(header, body)
         try:

@@ -80,7 +80,10 @@ impl Instance for Conversation {
         };
         self.worker.done();
         let (answer, body) = answer?;
-        Ok(frame::response(answer, body, began.elapsed()))
+        let response = frame::response(answer, body, began.elapsed());
+        // A route of MLflow's own, not of the hosted service: there the caller learns what was wrong.
+        let caller_fault = request.path == "/invocations" && (400..500).contains(&response.status);
+        Ok(ScoreResponse { caller_fault, ..response })
     }
 
     fn probe(&mut self, _: ProbeKind) -> Result<(), String> {
