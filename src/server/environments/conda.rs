@@ -9,7 +9,8 @@ use super::spec::Spec;
 use crate::resources::document::{Node, Value, parse_yaml};
 
 /// The interpreters a range may choose from, the best first: those that most packages have wheels for.
-const CHOICE: [(u8, u8); 10] = [(3, 11), (3, 12), (3, 10), (3, 13), (3, 9), (3, 14), (3, 15), (3, 8), (3, 7), (3, 6)];
+pub(super) const CHOICE: [(u8, u8); 10] =
+    [(3, 11), (3, 12), (3, 10), (3, 13), (3, 9), (3, 14), (3, 15), (3, 8), (3, 7), (3, 6)];
 
 /// Reads the text of a conda file into `spec`. `file` names it in messages.
 pub(super) fn conda(spec: &mut Spec, file: &str, text: &str, folder: Option<&Path>) -> Result<(), EnvironmentError> {
