@@ -138,10 +138,6 @@ impl Keep {
         Self { root, users: Arc::default() }
     }
 
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     pub fn folder(&self, key: &str) -> PathBuf {
         self.root.join(key)
     }
@@ -377,7 +373,7 @@ mod tests {
         assert_eq!((held.state, held.users.as_slice()), (State::InUse, ["fraud/blue".to_owned()].as_slice()));
         assert_eq!((held.names.as_slice(), held.size), (["env:1".to_owned()].as_slice(), 7));
         // As another process sees it.
-        let other = Keep::new(keep.root().to_owned());
+        let other = Keep::new(keep.root.clone());
         assert_eq!(other.list()[0].users, ["another process"]);
         assert!(!other.remove(KEY).unwrap() && !keep.remove(KEY).unwrap());
         drop(lease);
