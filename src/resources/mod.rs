@@ -18,6 +18,7 @@ pub mod operation;
 pub mod paths;
 pub mod rules;
 pub mod signature;
+pub mod template;
 pub mod traffic;
 mod traffic_draft;
 pub mod yaml;

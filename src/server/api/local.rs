@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::ControlPlane;
@@ -14,7 +14,7 @@ use super::context::{entry, overtaken, until_uncontended};
 use super::fault::Fault;
 use super::route::LocalPlace;
 use crate::resources::ids::AssetKind;
-use crate::resources::live::{Listener, PoolInfo, SampleRequest, WorkspaceInfo};
+use crate::resources::live::{Listener, PoolInfo, WorkspaceInfo};
 use crate::resources::{Deployment, ModelVersion, ProvisioningState};
 use crate::server::engine;
 use crate::server::store::{Change, Expect, JournalFilter, Kind};
@@ -161,42 +161,6 @@ impl ControlPlane {
                 ),
             )),
         }
-    }
-
-    /// A request the deployment understands.
-    fn sample_request(&self, endpoint: &str, deployment: &str) -> Result<Answer, Fault> {
-        let doc = self.deployment_doc(endpoint, deployment)?;
-        let Some(pool) = self.app.reconciler.pool(&doc.key.parent, &doc.key.name) else {
-            return Err(Fault::conflict(
-                "DeploymentNotReady",
-                format!(
-                    "Deployment \"{deployment}\" of endpoint \"{endpoint}\" does not run. Wait until it has succeeded; if it failed, see its logs."
-                ),
-            ));
-        };
-        let signature = pool.signature();
-        let sample = pool.servable().sample();
-        Answer::ok(&match sample {
-            Some(request) => SampleRequest {
-                method: request.method.to_string(),
-                path: request.path,
-                content_type: request
-                    .headers
-                    .get(header::CONTENT_TYPE)
-                    .and_then(|v| v.to_str().ok())
-                    .unwrap_or("application/json")
-                    .to_owned(),
-                body: String::from_utf8_lossy(&request.body).into_owned(),
-                signature,
-            },
-            None => SampleRequest {
-                method: "POST".into(),
-                path: "/score".into(),
-                content_type: "application/json".into(),
-                body: "{}".into(),
-                signature,
-            },
-        })
     }
 
     /// Replaces the instances of a deployment one after the other.

@@ -29,6 +29,7 @@ mod paging;
 mod read;
 mod reason;
 mod route;
+mod template;
 pub mod tokens;
 mod uploads;
 mod workspace;

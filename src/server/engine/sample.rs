@@ -8,6 +8,7 @@ use super::onnx::model::{OnnxModel, zeros};
 use super::onnx::spec::Spec;
 use super::protocol::write;
 use crate::resources::mlmodel::Inputs;
+use crate::resources::template;
 
 /// Names a sample may have beside the model file, in the order they are looked for.
 const NAMES: [&str; 4] =
@@ -29,8 +30,7 @@ pub fn beside(file: &Path) -> Option<(String, Vec<u8>)> {
 /// MLflow writes its samples for its own server: the same content under other keys.
 fn from_mlflow(text: &[u8]) -> Option<Vec<u8>> {
     let value: Value = serde_json::from_slice(text).ok()?;
-    let inner = ["dataframe_split", "inputs", "instances"].iter().find_map(|key| value.get(key))?;
-    serde_json::to_vec(&json!({"input_data": inner})).ok()
+    serde_json::to_vec(&template::of_mlflow_example(&value)?).ok()
 }
 
 /// A body of zeros (empty strings), `open` in place of every open dimension: a frame where the signature has columns.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Where the interpreter, installed packages and the workspace's own worker lie; frames elsewhere are the user's.
-const FOREIGN: [&str; 5] = ["/site-packages/", "/dist-packages/", "/lib/python", "<frozen ", "/mlconsole-worker"];
+const FOREIGN: [&str; 5] = ["/site-packages/", "/dist-packages/", "/lib/python", "<frozen ", "/worker/worker"];
 
 /// What is known of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

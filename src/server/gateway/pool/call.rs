@@ -127,6 +127,15 @@ impl Pool {
         Duration::from_nanos(u64::from(queued).saturating_mul(each) / u64::from(slots.max(1)))
     }
 
+    /// A question of the workspace's own, answered as a request if there is room for it; counted nowhere.
+    pub async fn ask(&self, request: ScoreRequest) -> Option<ScoreResponse> {
+        let permit = self.admit().ok()?;
+        match self.call(permit, request).await {
+            Ending::Answered { response, .. } => Some(response),
+            _ => None,
+        }
+    }
+
     /// Runs an admitted request. Dropping the future takes it out of the queue; work that has begun goes on unseen.
     pub async fn call(&self, permit: Permit, request: ScoreRequest) -> Ending {
         let deadline = request.deadline;
