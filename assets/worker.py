@@ -272,10 +272,8 @@ def main():
     if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
         sys.path.pop(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    own = os.environ.pop("MLCONSOLE_WORKER_SHIM", "") == "1"
     try:
-        with_server = not own and importlib.util.find_spec(SERVER) is not None
-        answer, engine, raw = official() if with_server else shim()
+        answer, engine, raw = official() if importlib.util.find_spec(SERVER) else shim()
     except Failed as failed:
         channel.write({"ready": False, "stage": failed.stage, "error": failed.error})
         sys.exit(3)

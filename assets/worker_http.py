@@ -11,21 +11,25 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 PACKAGES = ("azureml.contrib.services", "azureml_inference_server_http.api")
 
 
-class Headers(list):
+class Headers:
     """Header fields in order, found by name in any case."""
 
+    def __init__(self, pairs=()):
+        self.pairs = list(pairs)
+
+    def __iter__(self):
+        return iter(self.pairs)
+
     def get(self, name, default=None):
-        return next((value for key, value in self if key.lower() == name.lower()), default)
+        return next((value for key, value in self.pairs if key.lower() == name.lower()), default)
 
     def getlist(self, name):
-        return [value for key, value in self if key.lower() == name.lower()]
+        return [value for key, value in self.pairs if key.lower() == name.lower()]
 
     def __contains__(self, name):
         return self.get(name) is not None
 
     def __getitem__(self, name):
-        if not isinstance(name, str):
-            return list.__getitem__(self, name)
         value = self.get(name)
         if value is None:
             raise KeyError(name)
@@ -36,18 +40,18 @@ class Headers(list):
         self.add(name, value)
 
     def remove(self, name):
-        self[:] = [pair for pair in list(self) if pair[0].lower() != name.lower()]
+        self.pairs = [pair for pair in self.pairs if pair[0].lower() != name.lower()]
 
     def add(self, name, value):
-        self.append((name, str(value)))
+        self.pairs.append((name, str(value)))
 
     add_header = add
 
     def keys(self):
-        return [name for name, _ in self]
+        return [name for name, _ in self.pairs]
 
     def items(self):
-        return list(self)
+        return list(self.pairs)
 
 
 class Values(dict):

@@ -142,6 +142,7 @@ pub fn ended(ending: Ending, deployment: &str, timeout: Duration, kubernetes: bo
             Answer::plain(Outcome::Timeout, text(status, message))
         }
         Ending::Panicked => lost(failed, deployment, "stopped with a panic"),
+        Ending::Lost(how) => lost(failed, deployment, &how),
         Ending::OutOfMemory(short) => out_of_memory(failed, deployment, &short),
         Ending::Hung => lost(failed, deployment, "did not come back"),
         Ending::Stopped => not_ready(deployment),
@@ -171,17 +172,20 @@ fn out_of_memory(status: StatusCode, deployment: &str, short: &OutOfMemory) -> A
 fn answered(model: ScoreResponse, queued: Duration, failed: StatusCode) -> Answer {
     let own = StatusCode::from_u16(model.status).ok().filter(|s| s.as_u16() >= 200);
     let (status, outcome) = match own {
-        Some(status) if status.is_success() => (status, Outcome::Ok),
+        // Any other success is a failure to Azure's proxy too.
+        Some(StatusCode::OK) => (StatusCode::OK, Outcome::Ok),
         Some(status) if model.caller_fault => (status, Outcome::ClientError),
         _ => (failed, Outcome::ModelError),
     };
     let mut response = bytes(status, None, model.body);
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(model.content_type));
+    if !model.content_type.is_empty() {
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(model.content_type));
+    }
     for (name, value) in model.headers {
-        // A header that is none is the engine's mistake, not a reason to withhold the answer.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+        // A header that is none is the model's mistake, not a reason to withhold the answer.
+        if let (Ok(name), Some(value)) = (HeaderName::from_bytes(name.as_bytes()), header_value(&value)) {
             headers.append(name, value);
         }
     }
@@ -191,6 +195,14 @@ fn answered(model: ScoreResponse, queued: Duration, failed: StatusCode) -> Answe
     }
     headers.insert(MODEL_TIME, millis(model.model_time));
     Answer { response, outcome, queued, model: model.model_time }
+}
+
+/// A header's value; other characters than ASCII travel as Latin-1, as in WSGI.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok().or_else(|| {
+        let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+        HeaderValue::from_bytes(&bytes?).ok()
+    })
 }
 
 #[cfg(test)]
@@ -218,6 +230,9 @@ mod tests {
     #[test]
     fn endings_map_to_azure_codes() {
         assert_eq!(status(model(200, false), false), (200, Outcome::Ok));
+        assert_eq!(status(model(201, false), false), (424, Outcome::ModelError));
+        assert_eq!(status(model(204, false), false), (424, Outcome::ModelError));
+        assert_eq!(status(Ending::Lost("exited with code 1".into()), false), (424, Outcome::ModelError));
         assert_eq!(status(model(400, true), false), (400, Outcome::ClientError));
         assert_eq!(status(model(500, false), false), (424, Outcome::ModelError));
         assert_eq!(status(model(77, true), false), (424, Outcome::ModelError));

@@ -28,9 +28,9 @@ const ALIVE: &str = "Healthy";
 
 /// Answers a scoring request: `path` is relative to the endpoint's base URL.
 pub async fn score(router: &Router, limits: &Limits, endpoint: &str, path: String, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let id = uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
-    let client_id = parts.headers.remove(answer::CLIENT_REQUEST_ID);
+    let client_id = parts.headers.get(answer::CLIENT_REQUEST_ID).cloned();
     let mut response = match router.entry(endpoint) {
         Some(entry) => checked(&entry, limits, endpoint, path, parts, body, id).await,
         None => {
@@ -44,8 +44,9 @@ pub async fn score(router: &Router, limits: &Limits, endpoint: &str, path: Strin
     };
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
-        headers.insert(answer::REQUEST_ID, value.clone());
-        headers.insert(answer::MS_REQUEST_ID, value);
+        // A model container answers with its own.
+        headers.entry(answer::REQUEST_ID).or_insert_with(|| value.clone());
+        headers.entry(answer::MS_REQUEST_ID).or_insert(value);
     }
     if let Some(value) = client_id {
         headers.insert(answer::CLIENT_REQUEST_ID, value);
@@ -84,7 +85,10 @@ async fn checked(
     };
     if parts.method == Method::GET && matches!(path.as_str(), "/" | "/swagger.json") {
         discard(&parts.headers, body);
-        return describe(&snapshot, pinned.as_deref(), &path, parts.uri.query());
+        return match describe(&snapshot, pinned.as_deref(), &path, parts.uri.query()) {
+            Description::Known(response) => response,
+            Description::Asked(target) => Box::pin(ask(&snapshot, target, path, parts, id)).await,
+        };
     }
     // Before admission: a slow sender holds no slot.
     let body = match body::read(&parts.headers, body, limits.body_bytes, limits.body_idle).await {
@@ -95,8 +99,15 @@ async fn checked(
     routed(entry, endpoint, pinned.as_deref(), path, parts, body, id).await
 }
 
-/// Liveness and the OpenAPI document: no model is asked, nothing is split or counted.
-fn describe(snapshot: &Snapshot, pinned: Option<&str>, path: &str, query: Option<&str>) -> Response {
+/// What an endpoint says of itself.
+enum Description {
+    Known(Response),
+    /// The container of this target says it.
+    Asked(usize),
+}
+
+/// Liveness and the OpenAPI document: nothing is split or counted, and only a container is asked itself.
+fn describe(snapshot: &Snapshot, pinned: Option<&str>, path: &str, query: Option<&str>) -> Description {
     let target = match pinned {
         Some(name) => snapshot.find(name),
         None => {
@@ -104,12 +115,16 @@ fn describe(snapshot: &Snapshot, pinned: Option<&str>, path: &str, query: Option
             ready.max_by_key(|(_, t)| t.weight).map(|(i, _)| i)
         }
     };
-    let Some(target) = target.and_then(|i| snapshot.targets.get(i)) else {
-        return if pinned.is_some() { unknown(snapshot) } else { answer::no_weight() };
+    let Some((at, target)) = target.and_then(|i| Some((i, snapshot.targets.get(i)?))) else {
+        return Description::Known(if pinned.is_some() { unknown(snapshot) } else { answer::no_weight() });
     };
     let Some(pool) = target.pool.as_ref().filter(|pool| pool.is_ready()) else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, format!("Deployment '{}' is not ready.", target.name));
+        let message = format!("Deployment '{}' is not ready.", target.name);
+        return Description::Known(text(StatusCode::SERVICE_UNAVAILABLE, message));
     };
+    if path != "/" && pool.servable().is_container() {
+        return Description::Asked(at);
+    }
     let mut response = if path == "/" {
         text(StatusCode::OK, ALIVE)
     } else {
@@ -122,6 +137,24 @@ fn describe(snapshot: &Snapshot, pinned: Option<&str>, path: &str, query: Option
             ),
         }
     };
+    response.headers_mut().insert(answer::DEPLOYMENT, target.header.clone());
+    response.headers_mut().insert(answer::GENERATION, snapshot.generation_header.clone());
+    Description::Known(response)
+}
+
+/// Has a container describe itself; not counted as a scoring request.
+async fn ask(snapshot: &Snapshot, target: usize, path: String, parts: Parts, id: Uuid) -> Response {
+    let target = &snapshot.targets[target];
+    let admission = target.pool.as_ref().map_or(Err(Refusal::NotReady), |pool| Ok((pool, pool.admit()?)));
+    let answer = match admission {
+        Ok((pool, permit)) => {
+            let request = score_request(pool, Instant::now(), path, parts, Bytes::new(), id);
+            let ending = pool.call(permit, request).await;
+            answer::ended(ending, &target.name, pool.settings().request_timeout, snapshot.kubernetes)
+        }
+        Err(refusal) => answer::refused(refusal, &target.name, snapshot.kubernetes),
+    };
+    let mut response = answer.response;
     response.headers_mut().insert(answer::DEPLOYMENT, target.header.clone());
     response.headers_mut().insert(answer::GENERATION, snapshot.generation_header.clone());
     response
@@ -204,7 +237,7 @@ async fn routed(
     let (mut response_bytes, mut response_body) = (0, wants_bodies.then(Bytes::new));
     let answer = match (admission, &target.pool) {
         (Ok(permit), Some(pool)) => {
-            let request = score_request(pool, admitted, path, parts, body);
+            let request = score_request(pool, admitted, path, parts, body, id);
             if !mirrors.is_empty() {
                 mirror::send(&snapshot, &mirrors, &request);
             }
@@ -235,7 +268,19 @@ async fn routed(
     response
 }
 
-fn score_request(pool: &Pool, admitted: Instant, path: String, parts: Parts, body: Bytes) -> ScoreRequest {
+fn score_request(
+    pool: &Pool,
+    admitted: Instant,
+    path: String,
+    mut parts: Parts,
+    body: Bytes,
+    id: Uuid,
+) -> ScoreRequest {
+    if pool.servable().is_container()
+        && let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    {
+        parts.headers.entry(answer::REQUEST_ID).or_insert(value);
+    }
     ScoreRequest {
         method: parts.method,
         path,

@@ -43,6 +43,8 @@ pub enum Ending {
     Expired,
     /// The model panicked.
     Panicked,
+    /// The model's process ended; how, in words that go on from "the worker".
+    Lost(String),
     /// The model needed more memory than its instance has.
     OutOfMemory(OutOfMemory),
     /// The model did not come back within the hang limit.
@@ -66,7 +68,7 @@ impl Drop for Permit {
 pub struct Handed(Arc<Shared>);
 
 impl Handed {
-    fn new(shared: &Arc<Shared>) -> Self {
+    pub fn new(shared: &Arc<Shared>) -> Self {
         shared.handed.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(shared))
     }
@@ -124,7 +126,10 @@ impl Pool {
         let accepted = shared.accepted.load(Ordering::Relaxed);
         let queued = accepted.saturating_sub(shared.running.load(Ordering::Relaxed));
         let each = shared.service_ns.load(Ordering::Relaxed);
-        Duration::from_nanos(u64::from(queued).saturating_mul(each) / u64::from(slots.max(1)))
+        // Processes may be fewer than the requests that are accepted for them.
+        let at_once =
+            shared.settings.processes.map_or(slots, |_| u32::try_from(shared.seats.load().len()).unwrap_or(slots));
+        Duration::from_nanos(u64::from(queued).saturating_mul(each) / u64::from(at_once.max(1)))
     }
 
     /// A question of the workspace's own, answered as a request if there is room for it; counted nowhere.

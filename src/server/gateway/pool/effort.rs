@@ -5,15 +5,26 @@ use std::time::{Duration, Instant};
 
 /// A thread looks at its own clock no more often than this.
 const LEAST: Duration = Duration::from_millis(200);
+/// Unit in which Linux tells the time of a process.
+const TICK_MS: u64 = 10;
 
-/// CPU time this thread has used. Where the system does not tell, nothing: then calls count with their length.
-fn used() -> Option<Duration> {
+/// CPU time a process, or else this thread, has used. Where the system does not tell, nothing: then calls count with their
+/// length.
+fn used(process: Option<u32>) -> Option<Duration> {
+    if let Some(process) = process {
+        let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name in front may hold anything.
+        let mut fields = text.rsplit_once(") ")?.1.split(' ').skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        return Some(Duration::from_millis((ticks()? + ticks()?) * TICK_MS));
+    }
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// What one thread has told of its effort.
+/// What one thread, or the process that works for it, has told of its effort.
 pub struct Effort {
+    process: Option<u32>,
     told: Option<Duration>,
     at: Instant,
     /// Length of the calls since.
@@ -21,9 +32,9 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Of the calling thread, from now on.
-    pub fn begin() -> Self {
-        Self { told: used(), at: Instant::now(), calls: Duration::ZERO }
+    /// Of a process, or of the calling thread, from now on.
+    pub fn begin(process: Option<u32>) -> Self {
+        Self { process, told: used(process), at: Instant::now(), calls: Duration::ZERO }
     }
 
     /// Adds what was used since the last time to `total` (ns), if that is long enough ago.
@@ -34,7 +45,7 @@ impl Effort {
         }
         self.at = now;
         let calls = std::mem::take(&mut self.calls);
-        let now = used();
+        let now = used(self.process);
         let spent = match (now, self.told) {
             (Some(now), Some(before)) => now.saturating_sub(before),
             _ => calls,
@@ -51,7 +62,7 @@ mod tests {
     #[test]
     fn work_is_told_and_sleep_is_not() {
         let total = AtomicU64::new(0);
-        let mut effort = Effort::begin();
+        let mut effort = Effort::begin(None);
         let mut x = 1u64;
         while total.load(Ordering::Relaxed) == 0 {
             let began = Instant::now();

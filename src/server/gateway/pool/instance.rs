@@ -3,17 +3,19 @@
 //! The instance itself sits in its cell, so that a connection's thread can borrow it for a very short call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::call::{Ending, Permit, SHORT_BODY};
+use super::Shared;
+use super::call::{Ending, Handed, Permit, SHORT_BODY};
 use super::effort::Effort;
 use super::members::Event;
+use super::note::{self, Loss, discard, lose};
 use super::probe::Desk;
 use super::queue::{Besides, Job, Leave, Reply};
-use super::{Level, Shared};
-use crate::server::engine::{Instance, LoadError, OutOfMemory, ScoreRequest, ScoreResponse, panic_text};
+use crate::server::engine::{Instance, LoadError, Lost, OutOfMemory, Place, ScoreRequest, panic_text};
+use crate::server::stop::Stop;
 use crate::server::telemetry::{MirrorEvent, lock};
 use tokio::sync::oneshot;
 
@@ -34,6 +36,10 @@ pub struct Cell {
     /// Cleared while the readiness probe fails: takes no work.
     pub ready: AtomicBool,
     pub desk: Desk,
+    /// Takes the place of a lost one.
+    replacement: bool,
+    /// Asked when the instance is not wanted any more.
+    pub leave: Stop,
     busy: Mutex<Option<Busy>>,
     /// The instance; whoever scores holds the lock.
     seat: Mutex<Option<Box<dyn Instance>>>,
@@ -59,7 +65,7 @@ enum BusyReply {
 }
 
 impl Cell {
-    pub fn new(id: u64, instance: u32) -> Self {
+    pub fn new(id: u64, instance: u32, replacement: bool) -> Self {
         Self {
             id,
             instance,
@@ -69,6 +75,8 @@ impl Cell {
             lost: AtomicBool::new(false),
             ready: AtomicBool::new(true),
             desk: Desk::default(),
+            replacement,
+            leave: Stop::new(),
             busy: Mutex::new(None),
             seat: Mutex::new(None),
         }
@@ -118,7 +126,7 @@ fn release(shared: &Shared, permit: Permit) {
 
 /// The body of an instance's thread.
 pub fn run(shared: &Arc<Shared>, cell: &Arc<Cell>) {
-    let started = catch_unwind(AssertUnwindSafe(|| start(shared)));
+    let started = catch_unwind(AssertUnwindSafe(|| start(shared, cell)));
     let instance = match started {
         Ok(Ok(instance)) => instance,
         Ok(Err(error)) => return shared.report(cell, Event::Failed(error)),
@@ -137,8 +145,21 @@ pub fn failed(message: &str) -> LoadError {
     LoadError { code: "ResourceNotReady", message: message.to_owned(), unsupported: Vec::new(), details: String::new() }
 }
 
-fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
-    let mut instance = Arc::clone(&shared.servable).instance()?;
+fn start(shared: &Arc<Shared>, cell: &Arc<Cell>) -> Result<Box<dyn Instance>, LoadError> {
+    let (pool, me) = (Arc::downgrade(shared), Arc::downgrade(cell));
+    let wake = move || {
+        if let (Some(pool), Some(me)) = (pool.upgrade(), me.upgrade()) {
+            me.desk.look_after();
+            pool.queue.wake_all();
+        }
+    };
+    let place = Place {
+        instance: cell.instance,
+        replacement: cell.replacement,
+        leave: cell.leave.clone(),
+        wake: Arc::new(wake),
+    };
+    let mut instance = Arc::clone(&shared.servable).start(&place)?;
     if let Some(mut sample) = shared.servable.sample() {
         sample.deadline = Instant::now() + shared.settings.start_limit;
         let response = instance.score(&sample);
@@ -153,13 +174,19 @@ fn start(shared: &Shared) -> Result<Box<dyn Instance>, LoadError> {
 
 /// Scores until told to leave, or until the model is lost.
 fn serve(shared: &Arc<Shared>, cell: &Cell) {
-    let mut effort = Effort::begin();
+    let process = lock(&cell.seat).as_ref().and_then(|instance| instance.process());
+    let mut effort = Effort::begin(process);
     loop {
         match shared.queue.pop(|| leave(shared, cell)) {
             Err(Besides::End) => break,
             Err(Besides::Probe) => {
                 let mut seat = lock(&cell.seat);
                 let Some(instance) = seat.as_mut() else { return };
+                if cell.desk.is_to_look_after()
+                    && let Some(lost) = instance.gone()
+                {
+                    return lose(shared, cell, &mut seat, &lost.to_string(), Loss::Idle);
+                }
                 match cell.desk.answer(instance.as_mut()) {
                     None => {
                         discard(seat.take());
@@ -187,11 +214,6 @@ fn serve(shared: &Arc<Shared>, cell: &Cell) {
     shared.left(cell);
 }
 
-/// Drops an instance; what a panic left behind may panic again.
-fn discard(instance: Option<Box<dyn Instance>>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(instance)));
-}
-
 /// Does a call on the caller's thread if the instance is free and well. The jobs that wait go first, as far as they are
 /// short too: nothing overtakes them, and nobody needs waking for them.
 pub fn borrow(
@@ -210,7 +232,7 @@ pub fn borrow(
             if since >= request.deadline {
                 return Ok(Ending::Expired);
             }
-            let begun = Begun { request, reply: BusyReply::Here { permit }, since, queued: Duration::ZERO };
+            let begun = Begun { id: 0, request, reply: BusyReply::Here { permit }, since, queued: Duration::ZERO };
             // Given up as hung, the call has no other end.
             return Ok(step(shared, cell, &mut seat, begun, None).1.unwrap_or(Ending::Hung));
         }
@@ -241,13 +263,13 @@ fn step(
     begun: Begun,
     effort: Option<&mut Effort>,
 ) -> (bool, Option<Ending>) {
-    let Begun { request, reply, since, queued } = begun;
+    let Begun { id, request, reply, since, queued } = begun;
     if !matches!(reply, BusyReply::Shadow) {
         shared.running.fetch_add(1, Ordering::AcqRel);
     }
     let Some(instance) = seat else { return (false, finish(shared, reply, Ending::Stopped)) };
     *lock(&cell.busy) = Some(Busy { since, reply });
-    let result = catch_unwind(AssertUnwindSafe(|| instance.score(&request)));
+    let result = catch_unwind(AssertUnwindSafe(|| instance.attempt(&request)));
     // Given up as hung in the meantime: a replacement is at work, this instance is one too many.
     let Some(busy) = lock(&cell.busy).take() else {
         discard(seat.take());
@@ -255,24 +277,33 @@ fn step(
         return (false, None);
     };
     let took = busy.since.elapsed();
-    note_service_time(shared, took);
+    note::service_time(shared, took);
     match effort {
         Some(effort) => effort.tell(&shared.cpu_ns, busy.since + took, took),
         // So short a call is as good as never interrupted.
         None => drop(shared.cpu_ns.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed)),
     }
     match result {
-        Ok(response) => {
+        Ok(Ok(response)) => {
             cell.served.store(true, Ordering::Relaxed);
-            note_failure(shared, cell, &response);
+            note::failure(shared, cell, &response);
             (true, finish(shared, busy.reply, Ending::Answered { response, queued }))
         }
+        Ok(Err(lost)) => {
+            let idle = matches!(lost, Lost::Before(_));
+            lose(shared, cell, seat, &lost.to_string(), if idle { Loss::Idle } else { Loss::Busy });
+            let ending = match lost {
+                Lost::Before(_) => return (false, again(shared, id, request, busy.reply)),
+                Lost::During(how) => Ending::Lost(how),
+                Lost::Memory(short) => Ending::OutOfMemory(short),
+            };
+            (false, finish(shared, busy.reply, ending))
+        }
         Err(panic) => {
-            discard(seat.take());
-            cell.lost.store(true, Ordering::Release);
-            // The pool knows before the caller does.
-            shared.report(cell, Event::Lost(panic_text(&*panic)));
-            shared.queue.wake_all();
+            let text = panic_text(&*panic);
+            let how =
+                if panic.is::<OutOfMemory>() { format!("was stopped: {text}") } else { format!("panicked: {text}") };
+            lose(shared, cell, seat, &how, Loss::Busy);
             let ending = match panic.downcast::<OutOfMemory>() {
                 Ok(short) => Ending::OutOfMemory(*short),
                 Err(_) => Ending::Panicked,
@@ -280,6 +311,21 @@ fn step(
             (false, finish(shared, busy.reply, ending))
         }
     }
+}
+
+/// Gives a request to another instance that never reached the one which is gone. The ending is for a caller on this very
+/// thread.
+fn again(shared: &Arc<Shared>, id: u64, request: ScoreRequest, reply: BusyReply) -> Option<Ending> {
+    let reply = match reply {
+        BusyReply::Live { permit, sender } => {
+            shared.running.fetch_sub(1, Ordering::AcqRel);
+            Reply::Live { permit, sender, _handed: Handed::new(shared) }
+        }
+        BusyReply::Shadow => Reply::Shadow,
+        here @ BusyReply::Here { .. } => return finish(shared, here, Ending::Stopped),
+    };
+    shared.queue.put_back(Job::again(id, request, reply));
+    None
 }
 
 fn leave(shared: &Shared, cell: &Cell) -> Leave {
@@ -299,6 +345,7 @@ fn leave(shared: &Shared, cell: &Cell) -> Leave {
 
 /// A job whose turn has come.
 struct Begun {
+    id: u64,
     request: ScoreRequest,
     reply: BusyReply,
     since: Instant,
@@ -307,7 +354,7 @@ struct Begun {
 
 /// Takes a job up; `None` when nobody wants it any more: expired work is never started.
 fn begin(shared: &Arc<Shared>, job: Job) -> Option<Begun> {
-    let now = Instant::now();
+    let (now, id) = (Instant::now(), job.id());
     let in_time = now < job.request.deadline;
     let reply = match job.reply {
         Reply::Live { permit, sender, .. } if in_time && !sender.is_closed() => BusyReply::Live { permit, sender },
@@ -323,27 +370,5 @@ fn begin(shared: &Arc<Shared>, job: Job) -> Option<Begun> {
             return None;
         }
     };
-    Some(Begun { request: job.request, reply, since: now, queued: now.saturating_duration_since(job.pushed) })
-}
-
-fn note_service_time(shared: &Shared, took: Duration) {
-    let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-    let smooth = |time: &AtomicU64, took: u64| {
-        let before = time.load(Ordering::Relaxed);
-        let next = if before == 0 { took } else { before - before / 8 + took / 8 };
-        time.store(next.max(1), Ordering::Relaxed);
-    };
-    smooth(&shared.service_ns, took);
-    // A thread that lost its core for a while says nothing of the model; models that really are slow show it again.
-    let usual = shared.usual_ns.load(Ordering::Relaxed);
-    smooth(&shared.usual_ns, if usual == 0 { took } else { took.min(usual.saturating_mul(4)) });
-}
-
-/// A model's failure belongs in its log; the caller's mistakes do not.
-fn note_failure(shared: &Shared, cell: &Cell, response: &ScoreResponse) {
-    if (200..300).contains(&response.status) || response.caller_fault {
-        return;
-    }
-    let body = String::from_utf8_lossy(&response.body[..response.body.len().min(2_000)]).into_owned();
-    shared.log(Some(cell.instance), Level::Error, &format!("the model answered {}: {body}", response.status));
+    Some(Begun { id, request: job.request, reply, since: now, queued: now.saturating_duration_since(job.pushed) })
 }

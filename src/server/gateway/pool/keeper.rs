@@ -73,11 +73,12 @@ fn give_up_hung(shared: &Shared, members: &mut Members) -> bool {
                     shared.settings.stuck_limit
                 );
                 shared.log(Some(instance), Level::Error, &message);
-                member.lost();
+                member.lost(&shared.settings, "a call did not come back");
             }
             State::Starting if member.replacement && member.cell.started.elapsed() > shared.settings.start_limit => {
                 shared.log(Some(instance), Level::Error, "the instance did not start again in time");
-                member.lost();
+                member.cell.leave.ask();
+                member.lost(&shared.settings, "it did not start in time");
             }
             _ => {}
         }
@@ -101,17 +102,17 @@ fn replace_lost(shared: &Arc<Shared>, members: &mut Members) -> Option<Instant> 
                            comes back. Restart the workspace to be rid of them, and look at the model or its inputs.";
             shared.log(Some(instance), Level::Error, message);
             members.all[place].losses = u32::MAX / 2;
-            members.all[place].lost();
+            members.all[place].lost(&shared.settings, message);
             continue;
         }
-        let cell = members.cell(instance);
+        let cell = members.cell(instance, true);
         let member = &mut members.all[place];
         member.cell = cell;
         member.tracks = Tracks::default();
         member.state = State::Starting;
         if let Err(error) = shared.spawn(&Arc::clone(&member.cell)) {
             shared.log(Some(instance), Level::Error, &error.message);
-            member.lost();
+            member.lost(&shared.settings, &error.message);
         }
     }
     next

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::instance::{Cell, failed, run};
 use super::probe::Tracks;
-use super::{Level, Shared};
+use super::{Level, PoolSettings, Shared};
 use crate::server::engine::LoadError;
 use crate::server::telemetry::lock;
 
@@ -16,14 +16,22 @@ use crate::server::telemetry::lock;
 const AT_ONCE: u32 = 3;
 const BACK_OFF: Duration = Duration::from_millis(100);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
+/// The same for processes, which are restarted as Kubernetes does, only sooner: the first time at once, then after growing
+/// pauses; one that ran well for a while begins anew (reference scoring-and-mlflow §2.3).
+const PROCESS_BACK_OFF: Duration = Duration::from_secs(1);
+const LONGEST_PROCESS_BACK_OFF: Duration = Duration::from_secs(30);
+const WELL_AFTER: Duration = Duration::from_secs(60);
 
 /// What a thread says of itself.
 pub enum Event {
     Ready,
     /// It could not start.
     Failed(LoadError),
-    /// The model panicked in a call, or was stopped for want of memory.
-    Lost(String),
+    /// The instance is gone; how, in words that go on from "the model", and whether a request went with it.
+    Lost {
+        how: String,
+        with_request: bool,
+    },
 }
 
 pub enum State {
@@ -43,6 +51,8 @@ pub struct Member {
     pub state: State,
     /// Losses in a row.
     pub losses: u32,
+    /// Why it was lost last.
+    pub why: String,
     /// Started by the keeper in place of a lost one: it retries, and nobody waits for it.
     pub replacement: bool,
     pub tracks: Tracks,
@@ -64,17 +74,46 @@ impl Member {
         }
     }
 
-    pub fn lost(&mut self) {
-        if self.cell.served.swap(false, Ordering::Relaxed) {
-            self.losses = 0;
-        }
-        let wait = match self.losses.checked_sub(AT_ONCE) {
-            None => Duration::ZERO,
-            Some(more) => (BACK_OFF * 2u32.saturating_pow(more.min(16))).min(LONGEST_BACK_OFF),
+    /// Lost, to be replaced: at once, or after the answer's pause.
+    pub fn lost(&mut self, settings: &PoolSettings, why: &str) -> Duration {
+        let served = self.cell.served.swap(false, Ordering::Relaxed);
+        let wait = if settings.processes.is_some() {
+            if self.cell.started.elapsed() >= WELL_AFTER {
+                self.losses = 0;
+            }
+            match self.losses.checked_sub(1) {
+                // What has just served is worth a start at once.
+                _ if served => Duration::ZERO,
+                None => Duration::ZERO,
+                Some(more) => (PROCESS_BACK_OFF * 2u32.saturating_pow(more.min(16))).min(LONGEST_PROCESS_BACK_OFF),
+            }
+        } else {
+            if served {
+                self.losses = 0;
+            }
+            match self.losses.checked_sub(AT_ONCE) {
+                None => Duration::ZERO,
+                Some(more) => (BACK_OFF * 2u32.saturating_pow(more.min(16))).min(LONGEST_BACK_OFF),
+            }
         };
-        self.losses += 1;
+        self.losses = self.losses.saturating_add(1);
         self.replacement = true;
+        why.clone_into(&mut self.why);
         self.state = State::Down { retry: Instant::now() + wait };
+        wait
+    }
+
+    /// What keeps it from serving, if it waits for its next start: Kubernetes' word for it, and when it ends.
+    pub fn trouble(&self, now: Instant) -> Option<String> {
+        let State::Down { retry } = self.state else { return None };
+        let left = retry.saturating_duration_since(now);
+        (self.losses >= AT_ONCE && !left.is_zero()).then(|| {
+            let (instance, losses, seconds) = (self.cell.instance, self.losses, left.as_secs_f32().ceil());
+            format!(
+                "CrashLoopBackOff: instance {instance} is restarted for the {losses}th time in {seconds} s; {}",
+                self.why
+            )
+        })
     }
 }
 
@@ -90,9 +129,9 @@ pub struct Members {
 
 impl Members {
     /// A fresh cell for an instance.
-    pub fn cell(&mut self, instance: u32) -> Arc<Cell> {
+    pub fn cell(&mut self, instance: u32, replacement: bool) -> Arc<Cell> {
         self.last_id += 1;
-        Arc::new(Cell::new(self.last_id, instance))
+        Arc::new(Cell::new(self.last_id, instance, replacement))
     }
 
     fn instances(&self) -> BTreeSet<u32> {
@@ -133,21 +172,31 @@ impl Shared {
             }
             Event::Failed(error) if member.replacement => {
                 self.log(Some(cell.instance), Level::Error, &format!("the instance did not start again: {error}"));
-                member.lost();
+                member.lost(&self.settings, &error.message);
+                self.tell_pause(member);
             }
             Event::Failed(error) => member.state = State::Failed(error),
-            Event::Lost(text) => {
-                let killed = text.starts_with("OOMKilled");
-                let (name, how) = if killed { ("OOMKilled", "was stopped") } else { ("BackOff", "panicked") };
-                let message = format!("the model {how}: {text}. The request failed; the instance is being replaced.");
+            Event::Lost { how, with_request } => {
+                let name = if how.contains("OOMKilled") { "OOMKilled" } else { "BackOff" };
+                let who = if self.settings.processes.is_some() { "worker" } else { "model" };
+                let request = if with_request { "The request failed" } else { "No request was lost" };
+                let message = format!("the {who} {how}. {request}; the instance is being replaced.");
                 self.event(name, cell.instance, Level::Error, &message);
                 self.restarts.fetch_add(1, Ordering::Relaxed);
-                member.lost();
+                member.lost(&self.settings, &format!("the {who} {how}"));
+                self.tell_pause(member);
             }
         }
         self.recount(&members);
         drop(members);
         self.changed.notify_all();
+    }
+
+    /// Says when a process that fails again and again is started next.
+    fn tell_pause(&self, member: &Member) {
+        if let Some(text) = member.trouble(Instant::now()) {
+            self.event("CrashLoopBackOff", member.cell.instance, Level::Warning, &text);
+        }
     }
 
     /// A thread has ended in peace.
@@ -171,7 +220,14 @@ impl Shared {
     /// Publishes the numbers that follow from the members.
     pub fn recount(&self, members: &Members) {
         let ready: BTreeSet<u32> = members.all.iter().filter(|m| m.is_ready()).map(|m| m.cell.instance).collect();
-        let slots = members.all.iter().filter(|m| m.counts_as_slot()).count();
+        let working = || members.all.iter().filter(|m| m.counts_as_slot());
+        let slots = match self.settings.processes {
+            None => working().count(),
+            Some(_) => {
+                let instances: BTreeSet<u32> = working().map(|m| m.cell.instance).collect();
+                instances.len() * self.settings.max_concurrent_per_instance.max(1) as usize
+            }
+        };
         let slots = if members.stopped { 0 } else { u32::try_from(slots).unwrap_or(u32::MAX / 2) };
         let seats = members.all.iter().filter(|m| m.is_ready()).map(|m| Arc::clone(&m.cell)).collect();
         self.seats.store(Arc::new(seats));
@@ -188,12 +244,13 @@ impl Shared {
         for instance in first..first.saturating_add(n) {
             members.last_instance = instance + 1;
             for _ in 0..self.settings.threads_per_instance() {
-                let cell = members.cell(instance);
+                let cell = members.cell(instance, false);
                 result = result.and_then(|()| self.spawn(&cell));
                 members.all.push(Member {
                     cell,
                     state: State::Starting,
                     losses: 0,
+                    why: String::new(),
                     replacement: false,
                     tracks: Tracks::default(),
                 });
@@ -272,6 +329,7 @@ impl Shared {
     pub fn stop(&self) {
         let mut members = lock(&self.members);
         members.stopped = true;
+        members.all.iter().map(|m| &m.cell).chain(&members.leaving).for_each(|cell| cell.leave.ask());
         self.recount(&members);
         drop(members);
         self.queue.close();
@@ -286,6 +344,7 @@ impl Shared {
 fn retire(members: &mut Members, leaving: impl Fn(&Member) -> bool) {
     for member in members.all.iter().filter(|m| leaving(m)) {
         member.cell.retire.store(true, Ordering::Release);
+        member.cell.leave.ask();
         members.leaving.push(Arc::clone(&member.cell));
     }
     members.all.retain(|m| !leaving(m));

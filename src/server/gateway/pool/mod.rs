@@ -5,6 +5,7 @@ mod effort;
 mod instance;
 mod keeper;
 mod members;
+mod note;
 mod probe;
 mod queue;
 
@@ -52,6 +53,9 @@ pub struct PoolSettings {
     pub instances: u32,
     /// `max_concurrent_requests_per_instance`: so many threads serve in one instance, each with its own state.
     pub max_concurrent_per_instance: u32,
+    /// Processes of an instance, where its model runs in processes of its own: each serves one request at a time, and is
+    /// restarted with growing pauses when it fails again and again. Admission goes by the requests an instance may run.
+    pub processes: Option<u32>,
     /// From admission to answer; then 408. Time in the queue counts.
     pub request_timeout: Duration,
     /// A call that runs longer is taken for hung and its instance replaced; `None`: three times the request timeout,
@@ -74,6 +78,7 @@ impl Default for PoolSettings {
         Self {
             instances: 1,
             max_concurrent_per_instance: 1,
+            processes: None,
             request_timeout: Duration::from_secs(5),
             hang_limit: None,
             start_limit: Duration::from_secs(600),
@@ -99,7 +104,7 @@ impl PoolSettings {
     }
 
     fn threads_per_instance(&self) -> u32 {
-        self.max_concurrent_per_instance.max(1)
+        self.processes.unwrap_or(self.max_concurrent_per_instance).max(1)
     }
 }
 
@@ -280,6 +285,13 @@ impl Pool {
         // After the time limit the instances still finish what runs; only the wait ends.
         let _in_time = tokio::time::timeout(timeout, empty).await;
         self.shared.stop();
+    }
+
+    /// Why instances that should serve do not, as far as they wait for their next start.
+    pub fn trouble(&self) -> Option<String> {
+        let now = std::time::Instant::now();
+        let troubles: Vec<String> = lock(&self.shared.members).all.iter().filter_map(|m| m.trouble(now)).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 
     /// The pool now.

@@ -40,6 +40,9 @@ impl Default for ProbeSettings {
     }
 }
 
+/// Beside the bits of the kinds.
+const LOOK_AFTER: u8 = 1 << 7;
+
 const KINDS: [ProbeKind; 2] = [ProbeKind::Liveness, ProbeKind::Readiness];
 
 type Answer = Result<(), String>;
@@ -49,6 +52,8 @@ type Answer = Result<(), String>;
 pub struct Desk {
     /// Kinds asked for, a bit each.
     asked: AtomicU8,
+    /// The instance may be gone: it is to be asked.
+    look_after: AtomicBool,
     /// A probe is running. Whoever takes it out ends it: the thread when it returns, the keeper when it does not.
     running: AtomicBool,
     answers: Mutex<[Option<Answer>; 2]>,
@@ -57,6 +62,16 @@ pub struct Desk {
 impl Desk {
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Acquire) != 0
+    }
+
+    /// Has the thread ask its instance whether it is gone.
+    pub fn look_after(&self) {
+        self.look_after.store(true, Ordering::Release);
+        self.asked.fetch_or(LOOK_AFTER, Ordering::AcqRel);
+    }
+
+    pub fn is_to_look_after(&self) -> bool {
+        self.look_after.swap(false, Ordering::AcqRel)
     }
 
     /// Answers what is asked; true when all is well. `None` when the keeper has given the instance up in the meantime.
@@ -192,10 +207,11 @@ fn judge(shared: &Shared, member: &mut Member, kind: ProbeKind, answer: Answer) 
             shared.event("Killing", cell.instance, Level::Warning, "stopped because its liveness probe failed");
             shared.restarts.fetch_add(1, Ordering::Relaxed);
             cell.lost.store(true, Ordering::Release);
+            cell.leave.ask();
             if cell.desk.running.swap(false, Ordering::AcqRel) {
                 shared.stuck.fetch_add(1, Ordering::AcqRel);
             }
-            member.lost();
+            member.lost(&shared.settings, "its liveness probe failed");
             true
         }
         ProbeKind::Liveness => {

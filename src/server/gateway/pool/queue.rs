@@ -34,6 +34,15 @@ impl Job {
         Self { id: 0, request, pushed: Instant::now(), reply }
     }
 
+    /// The same job once more.
+    pub fn again(id: u64, request: ScoreRequest, reply: Reply) -> Self {
+        Self { id, request, pushed: Instant::now(), reply }
+    }
+
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     pub fn is_shadow(&self) -> bool {
         matches!(self.reply, Reply::Shadow)
     }

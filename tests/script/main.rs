@@ -1,0 +1,5 @@
+//! Scoring scripts as real Python processes: the contract of Azure's inference server, faults under load, what is left behind.
+
+mod faults;
+mod house;
+mod python;
