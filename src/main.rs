@@ -187,7 +187,7 @@ fn inspect(path: PathBuf, model_type: &'static str, output: OutputFormat) -> Res
     let report = std::thread::Builder::new()
         .name("inspect".into())
         .stack_size(STACK)
-        .spawn(move || server::engine::inspect(&path, model_type))
+        .spawn(move || server::mlflow::inspect(&path, model_type))
         .wrap_err("no thread to read the model on")?
         .join()
         .map_err(|_| eyre!("reading the model failed in a way it should not: please report it with the model"))??;

@@ -10,6 +10,7 @@ use super::error::CliError;
 use super::output::{Table, bytes, facts, many_lines, one_line, print, print_json};
 use super::{OutputFormat, Session, asset, files, progress};
 use crate::client::NewModel;
+use crate::resources::asset::NOTE;
 use crate::resources::ids::{AssetKind, ResourceId};
 use crate::resources::{ModelReport, ModelVersion, OperatorUse, TensorSpec};
 
@@ -177,7 +178,11 @@ async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError>
     if session.json() {
         return print_json(&model);
     }
-    print(&format!("registered {}:{}", one_line(&name_of(&model)), one_line(&model.name)))
+    print(&format!("registered {}:{}", one_line(&name_of(&model)), one_line(&model.name)))?;
+    match model.properties.properties.get(NOTE) {
+        Some(note) => print(&one_line(note)),
+        None => Ok(()),
+    }
 }
 
 /// `NAME=VALUE` of each argument.
@@ -229,6 +234,7 @@ async fn show(session: &Session, model: &str) -> Result<(), CliError> {
         ("Flavors", model.properties.flavors.keys().cloned().collect::<Vec<_>>().join("  ")),
         ("Tags", pairs(&model.tags)),
         ("Tags", pairs(&model.properties.tags)),
+        ("Note", model.properties.properties.get(NOTE).cloned().unwrap_or_default()),
         ("Archived", if model.properties.is_archived { "yes".into() } else { String::new() }),
         ("Id", model.id.clone()),
     ]))
@@ -278,7 +284,11 @@ pub fn print_report(report: &ModelReport, output: OutputFormat) -> Result<(), Cl
         let texts: Vec<String> = report.all().map(report_text).collect();
         print(&many_lines(&texts.join("\n\n\n")))?;
     }
-    if report.all().all(|model| model.unsupported.is_empty()) { Ok(()) } else { Err(CliError::Said) }
+    if report.runs == "python" || report.all().all(|model| model.unsupported.is_empty()) {
+        Ok(())
+    } else {
+        Err(CliError::Said)
+    }
 }
 
 fn report_text(report: &ModelReport) -> String {
@@ -294,7 +304,7 @@ fn report_text(report: &ModelReport) -> String {
         ("Size", bytes(report.size_bytes)),
         ("Opset", opsets.collect::<Vec<_>>().join(", ")),
         ("Producer", report.producer.clone()),
-        ("Runs here", if report.unsupported.is_empty() && report.native { "yes".into() } else { "no".into() }),
+        ("Runs here", runs_here(report).to_owned()),
     ]);
     let mut tensors = Table::new(&["", "NAME", "TYPE", "SHAPE"]);
     for (direction, specs) in [("input", &report.signature.inputs), ("output", &report.signature.outputs)] {
@@ -323,6 +333,17 @@ fn report_text(report: &ModelReport) -> String {
         text.push_str(&format!("\n\n{remark}"));
     }
     text
+}
+
+/// Whether and how a model runs, in a few words.
+fn runs_here(report: &ModelReport) -> &str {
+    match report.runs.as_str() {
+        "python" => "yes, in Python (script and environment are generated)",
+        "script" => "with a scoring script of yours",
+        "native (converted)" => "yes, native (converted)",
+        _ if report.unsupported.is_empty() && report.native => "yes",
+        _ => "no",
+    }
 }
 
 /// `[batch, 3, 32, 32]`; a dimension of any size by its name, or `?`.

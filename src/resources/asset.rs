@@ -18,6 +18,9 @@ pub type DataVersion = Resource<DataProperties>;
 /// All versions of one asset; its `name` is the asset's name.
 pub type AssetContainer = Resource<ContainerProperties>;
 
+/// A property of a model version that the local workspace sets: what whoever registers it should know.
+pub const NOTE: &str = "mlconsole.note";
+
 /// Reference §5.5.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

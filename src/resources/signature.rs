@@ -47,6 +47,9 @@ pub struct ModelReport {
     pub unsupported: Vec<OperatorUse>,
     /// Whether the built-in engine serves it.
     pub native: bool,
+    /// How it would run: `native`, `native (converted)`, `python` (an MLflow model) or `script` (it needs one of the user's).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub runs: String,
     /// Things worth knowing, in whole sentences.
     pub notes: Vec<String>,
     /// The further models of a Triton repository.

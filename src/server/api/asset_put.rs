@@ -11,10 +11,11 @@ use super::call::Call;
 use super::context::{entry, etag, overtaken, until_uncontended};
 use super::fault::Fault;
 use super::read;
-use crate::resources::asset::ModelProperties;
+use crate::resources::asset::{ModelProperties, NOTE};
 use crate::resources::ids::AssetKind;
 use crate::resources::rules::{check_asset_name, check_asset_version, check_tags};
 use crate::resources::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, JournalEntry, ModelVersion};
+use crate::server::mlflow::pickles;
 use crate::server::store::{Change, Doc, Expect, Key};
 
 /// Where the tags of assets stand.
@@ -34,7 +35,10 @@ impl ControlPlane {
         check_asset_name(name).map_err(Fault::rule)?;
         check_asset_version(version).map_err(Fault::rule)?;
         let value = read::value(body, false)?;
-        let wanted = canonical_version(kind, value)?;
+        let mut wanted = canonical_version(kind, value)?;
+        if kind == AssetKind::Model {
+            self.note(&mut wanted);
+        }
         until_uncontended(|| self.store_version(call, kind, name, version, &wanted))
     }
 
@@ -84,6 +88,17 @@ impl ControlPlane {
         let uri = wanted.pointer(&format!("/properties/{property}")).and_then(Value::as_str).unwrap_or_default();
         let target = format!("properties.{property}");
         self.assets.resolve(uri).map(drop).map_err(|e| Fault::property(&target, format!("\"{target}\": {e}")))
+    }
+
+    /// Says in a model's properties that it is a pickle.
+    fn note(&self, wanted: &mut Value) {
+        let uri = wanted.pointer("/properties/modelUri").and_then(Value::as_str).unwrap_or_default();
+        let note = self.assets.resolve(uri).ok().and_then(|path| pickles::note(&path));
+        let Some(Value::Object(properties)) = wanted.pointer_mut("/properties/properties") else { return };
+        match note {
+            Some(note) => properties.insert(NOTE.to_owned(), note.into()),
+            None => properties.remove(NOTE),
+        };
     }
 
     /// A change that creates the container of an asset, if it is not there yet.

@@ -16,7 +16,7 @@ use super::route::LocalPlace;
 use crate::resources::ids::AssetKind;
 use crate::resources::live::{Listener, PoolInfo, WorkspaceInfo};
 use crate::resources::{Deployment, ModelVersion, ProvisioningState};
-use crate::server::engine;
+use crate::server::mlflow;
 use crate::server::store::{Change, Expect, JournalFilter, Kind};
 
 /// Deep graphs recurse deeply while they are read.
@@ -149,7 +149,7 @@ impl ControlPlane {
         let thread = std::thread::Builder::new()
             .name("inspect".into())
             .stack_size(STACK)
-            .spawn(move || engine::inspect(&path, &kind))
+            .spawn(move || mlflow::inspect(&path, &kind))
             .map_err(|e| Fault::internal("Starting a thread to read the model", e))?;
         match thread.join() {
             Ok(Ok(report)) => Answer::ok(&report),

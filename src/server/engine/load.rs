@@ -225,6 +225,7 @@ fn report(path: &Path, found: &Found, format: &str, mut notes: Vec<String>) -> R
         operators: findings.operators,
         unsupported: findings.unsupported,
         native,
+        runs: String::new(),
         notes,
     })
 }

@@ -1,10 +1,15 @@
 //! MLflow models: served by the built-in engine where their `onnx` flavor allows it, else by Python with a generated
 //! scoring script (reference scoring-and-mlflow §4).
 
+mod inspect;
+pub mod pickles;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use inspect::inspect;
 
 use super::engine::{self, LoadError, ModelSource, Servable};
 use crate::resources::mlmodel::MlModel;

@@ -140,6 +140,11 @@ fn report(model: &Model, ui: &mut Ui, area: Rect) {
 fn inspected(model: &Model, ui: &mut Ui, area: Rect, report: &ModelReport) {
     let theme = &model.theme;
     let (glyph, style, text) = match (report.native, report.unsupported.is_empty()) {
+        _ if report.runs == "python" => (theme.glyphs.dot, theme.ok, "runs here, in Python".to_owned()),
+        _ if report.runs == "script" => (theme.glyphs.dot, theme.ok, "runs here with a scoring script".to_owned()),
+        (true, _) if report.runs == "native (converted)" => {
+            (theme.glyphs.dot, theme.ok, "runs here: native (converted)".to_owned())
+        }
         (true, _) => (theme.glyphs.dot, theme.ok, "runs here, in the built-in engine".to_owned()),
         (false, true) => (theme.glyphs.ring, theme.warn, "is not served by the built-in engine".to_owned()),
         (false, false) => {
