@@ -115,7 +115,8 @@ fn build(lines: &[String], python: &str) -> Option<String> {
         .or_else(|| quoted("Failed to download and build `"))
         .or_else(|| between(&text, "Failed building wheel for ", &["\n"]).map(str::to_owned))
         .or_else(|| {
-            let failed = text.contains("subprocess-exited-with-error") || text.contains("metadata-generation-failed");
+            let signs = ["subprocess-exited-with-error", "metadata-generation-failed", "pyproject_hooks"];
+            let failed = signs.iter().any(|sign| text.contains(sign));
             // pip names it only where it began.
             let collecting = lines.iter().rev().find_map(|line| line.trim().strip_prefix("Collecting "));
             collecting.filter(|_| failed).map(|line| line.split([' ', '(']).next().unwrap_or(line).to_owned())
