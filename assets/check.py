@@ -16,9 +16,9 @@ def main():
     for script in sorted(HERE.glob("*/train.py")):
         with tempfile.TemporaryDirectory() as scratch:
             subprocess.run([sys.executable, str(script), "--out", scratch], check=True)
-            made = sorted(pathlib.Path(scratch).iterdir())
+            made = sorted(file for file in pathlib.Path(scratch).rglob("*") if file.is_file())
             for file in made:
-                committed = script.parent / file.name
+                committed = script.parent / file.relative_to(scratch)
                 if not committed.exists() or committed.read_bytes() != file.read_bytes():
                     different.append(str(committed.relative_to(HERE.parent)))
             print(f"{script.parent.name}: {len(made)} files compared")

@@ -10,13 +10,16 @@ the five best restaurants and their probabilities. Green is right more often, an
 
 import argparse
 import pathlib
+import pickle
+import shutil
 import sys
 
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE / "code")]
 
+import recommender  # noqa: E402
 import world  # noqa: E402
 from common import Adam, on_grid, rounded, save_json, save_model, softmax, tensor, value  # noqa: E402
 from onnx import helper  # noqa: E402
@@ -204,6 +207,57 @@ def write_onnx(path, model, weights, name, doc):
     )
 
 
+MLMODEL = """\
+flavors:
+  python_function:
+    code: code
+    data: recommender-v1.pkl
+    env:
+      conda: conda.yaml
+    loader_module: recommender
+    python_version: 3.11.7
+mlflow_version: 3.17.2
+saved_input_example_info:
+  artifact_path: input_example.json
+  pandas_orient: split
+  serving_input_path: serving_input_example.json
+  type: dataframe
+signature:
+  inputs: '[{"type": "long", "name": "user", "required": true}, {"type": "long", "name": "last_restaurant", "required": true},
+    {"type": "long", "name": "hour", "required": true}]'
+  outputs: null
+  params: null
+"""
+CONDA = """\
+channels:
+- conda-forge
+dependencies:
+- python>=3.10,<3.13
+- pip
+- pip:
+  - mlflow==3.17.2
+  - numpy==2.2.6
+  - pandas==2.3.3
+name: mlflow-env
+"""
+NEEDS = [line.removeprefix("  - ") for line in CONDA.splitlines() if "==" in line]
+
+
+def write_python(out, weights):
+    """The first version as a pickle, and as the MLflow model around that pickle."""
+    pickled = pickle.dumps(recommender.Recommender(weights), protocol=4)
+    (out / "recommender-v1.pkl").write_bytes(pickled)
+    folder = out / "recommender-v1-mlflow"
+    (folder / "code").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HERE / "code" / "recommender.py", folder / "code" / "recommender.py")
+    (folder / "recommender-v1.pkl").write_bytes(pickled)
+    example = {"columns": recommender.COLUMNS, "data": REQUESTS[0][1]}
+    save_json(folder / "input_example.json", example)
+    save_json(folder / "serving_input_example.json", {"dataframe_split": example})
+    for name, text in [("MLmodel", MLMODEL), ("conda.yaml", CONDA), ("requirements.txt", "\n".join(NEEDS))]:
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 REQUESTS = [
     ("one guest at lunch", [[17, 42, 12]]),
     ("the same guest at dinner", [[17, 42, 20]]),
@@ -232,6 +286,7 @@ def main():
         doc = f"{kind.__doc__} Hit rate@5 {hit_rate:.3f} on {len(held_out)} held-out visits."
         write_onnx(out / f"recommender-v{number}.onnx", model, weights, f"restaurant_recommender_v{number}", doc)
         stories.append((colour, model, weights))
+    write_python(out, stories[0][2])
 
     columns = ["user", "last_restaurant", "hour"]
     cases = []
