@@ -109,6 +109,15 @@ pub struct DeploymentView {
 }
 
 impl Data {
+    /// What is being done to a deployment now.
+    pub fn operation_on(&self, endpoint: &str, deployment: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| {
+            let of = operation.properties.as_ref();
+            let same = of.is_some_and(|of| of.endpoint == endpoint && of.deployment.as_deref() == Some(deployment));
+            same && !operation.is_terminal()
+        })
+    }
+
     /// Takes in news.
     pub fn feed(&mut self, feed: Feed, now: i64) {
         match feed {

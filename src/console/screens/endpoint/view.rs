@@ -12,7 +12,7 @@ use crate::console::look::mark::Mark;
 use crate::console::look::ui::span;
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::screens::figures;
-use crate::resources::{AuthMode, ProvisioningState};
+use crate::resources::{AuthMode, Operation, Phase, ProvisioningState};
 
 /// Columns for the labels.
 const LABELS: u16 = 13;
@@ -211,7 +211,11 @@ fn value(
             }
             ProvisioningState::Succeeded => plain("! not ready".into(), theme.bad),
             ProvisioningState::Failed => plain("! failed".into(), theme.bad),
-            other => plain(format!("{} {}", theme.glyphs.ring, format!("{other:?}").to_lowercase()), theme.accent),
+            other => {
+                let doing = model.data.operation_on(&view.name, &deployment.name).and_then(Operation::running);
+                let word = doing.map_or_else(|| format!("{other:?}").to_lowercase(), Phase::said);
+                plain(format!("{} {word}", theme.glyphs.ring), theme.accent)
+            }
         },
         Figure::Model => plain(deployment.model().unwrap_or_else(|| "no model".into()), theme.text),
         Figure::Instances => {
