@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// What scoring scripts are hosted in; the newest server that this interpreter takes is as good as any.
-const OFFICIAL: &[&str] = &["azureml-inference-server-http>=1.4", "inference-schema>=1.8", "numpy", "pandas"];
-/// The same for scripts whose environment has no server.
-const BARE: &[&str] = &["inference-schema>=1.8", "numpy", "pandas", "pytz", "python-dateutil", "wrapt"];
+/// What scoring scripts are hosted in; the contract is compared with this very version.
+const OFFICIAL: &[&str] =
+    &["azureml-inference-server-http==1.5.1", "inference-schema[numpy-support,pandas-support]==1.8", "numpy", "pandas"];
+/// The same for scripts whose environment has no server; they may still answer with what Flask makes.
+const BARE: &[&str] = &["inference-schema[numpy-support,pandas-support]==1.8", "numpy", "pandas", "flask"];
 
 /// Two interpreters.
 pub struct Pythons {
@@ -79,7 +80,8 @@ fn environment(folder: &Path, packages: &[&str], uv: Option<&Path>) -> Result<Pa
 fn run(command: &mut Command, what: &str) -> Result<(), String> {
     // An inherited PYTHONDONTWRITEBYTECODE would make every start slow.
     let output = command.env_remove("PYTHONDONTWRITEBYTECODE").env_remove("PYTHONPATH").output();
-    let output = output.map_err(|e| format!("{what} does not start: {e} (Python 3.10 or later with venv is needed)"))?;
+    let output =
+        output.map_err(|e| format!("{what} does not start: {e} (Python 3.10 or later with venv is needed)"))?;
     if output.status.success() {
         return Ok(());
     }

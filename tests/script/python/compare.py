@@ -1,0 +1,52 @@
+"""What two subjects may differ in, and what not: identifiers that are made up, and the time a call took."""
+
+import json
+import re
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]) \[\d+\] (\S+) - (.*)$", re.S)
+
+
+def told(answer):
+    """An answer as plain data in which only what must agree is left."""
+    return {"status": answer.status, "headers": headers(answer), "body": body(answer)}
+
+
+def headers(answer):
+    made = next((value for name, value in answer.headers if name == "x-request-id" and UUID.fullmatch(value)), None)
+
+    def value_of(name, value):
+        if name == "x-ms-run-fn-exec-ms":
+            assert re.fullmatch(r"\d+\.\d{3}", value), value
+            return "<milliseconds>"
+        if name == "allow":
+            # Made of a set.
+            return ", ".join(sorted(value.split(", ")))
+        return "<made>" if made and value == made else value
+
+    # Their order between names means nothing; among fields of one name it does.
+    kept = [[name, value_of(name, value)] for name, value in answer.headers if name != "content-length"]
+    return sorted(kept, key=lambda pair: pair[0])
+
+
+def body(answer):
+    if any(name == "content-type" and "json" in value for name, value in answer.headers) and b"\"swagger\"" in answer.body:
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            pass
+    return answer.body.decode("latin-1")
+
+
+def differences(name, expected, found):
+    """Lines that say in what two answers differ."""
+    said = []
+    for part in ("status", "headers", "body"):
+        if expected[part] != found[part]:
+            said.append(f"{name}: {part}\n    published: {short(expected[part])}\n    ours:      {short(found[part])}")
+    return said
+
+
+def short(value):
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 900 else f"{text[:600]} … {text[-250:]} ({len(text)} characters)"

@@ -1,0 +1,112 @@
+"""Records what the published server answers in every situation, or replays that against our worker.
+
+    contract.py record PYTHON FILE            PYTHON has azureml-inference-server-http
+    contract.py replay ENGINE PYTHON FILE     ENGINE is azmlinfsrv or shim, by what PYTHON has
+
+Any number of names after these restrict it to the situations of these names.
+"""
+
+import concurrent.futures
+import json
+import pathlib
+import sys
+import tempfile
+
+import compare
+from refused import REFUSED
+from served import SERVED
+from subjects import NotReady, Official, Worker
+
+# Most of a start is waiting.
+AT_ONCE = 4
+
+
+def observe(make, python, situation):
+    """All that one subject says in one situation."""
+    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+        subject = make(situation, folder)
+        seen = {"answers": []}
+        try:
+            try:
+                subject.start(python)
+            except NotReady:
+                seen["exit"] = subject.process.returncode
+            else:
+                seen["first"] = getattr(subject, "first", [None])[0]
+                for call in situation.calls:
+                    try:
+                        seen["answers"].append(compare.told(subject.call(call)))
+                    except (ConnectionError, OSError) as error:
+                        seen["answers"].append({"status": 0, "headers": [], "body": type(error).__name__})
+        finally:
+            subject.end()
+        seen["logs"] = subject.logs()
+        return seen
+
+
+def observe_all(make, python, names):
+    chosen = [situation for situation in SERVED + REFUSED if not names or situation.name in names]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(zip(chosen, pool.map(lambda situation: observe(make, python, situation), chosen)))
+
+
+def record(python, file, names):
+    seen = {situation.name: told for situation, told in observe_all(Official, python, names)}
+    pathlib.Path(file).write_text(json.dumps(seen))
+    print(f"recorded {sum(len(told['answers']) for told in seen.values())} answers in {len(seen)} situations")
+
+
+def replay(engine, python, file, names):
+    recorded = json.loads(pathlib.Path(file).read_text())
+    problems, equal, known = [], 0, 0
+    for situation, seen in observe_all(Worker, python, names):
+        published = recorded[situation.name]
+        if situation.fails:
+            problems += refusals(situation, published, seen)
+            continue
+        if "exit" in seen or "exit" in published:
+            problems.append(f"{situation.name}: not served: {seen.get('exit')}, published {published.get('exit')}\n{seen['logs']}")
+            continue
+        if not seen["first"]["engine"].startswith(engine):
+            problems.append(f"{situation.name}: served by {seen['first']}, not by {engine}")
+        for call, expected, found in zip(situation.calls, published["answers"], seen["answers"]):
+            said = compare.differences(f"{situation.name} / {call.name}", expected, found)
+            if engine in call.known or ("official" in call.known):
+                known += 1
+                if not said:
+                    problems.append(f"{situation.name} / {call.name}: no difference any more, though: {call.known}")
+            else:
+                problems += said
+                equal += not said
+    total = sum(len(situation.calls) for situation in SERVED if not names or situation.name in names)
+    print(f"{engine}: {equal} of {total} answers equal, {known} known to differ, {len(problems)} problems")
+    return problems
+
+
+def refusals(situation, published, seen):
+    problems = []
+    for who, told in (("published", published), ("ours", seen)):
+        if told.get("exit") != 3:
+            problems.append(f"{situation.name}: {who} ended with {told.get('exit')}, not 3")
+        everything = told["logs"]["stdout"] + told["logs"]["stderr"]
+        if situation.fails not in everything:
+            problems.append(f"{situation.name}: {who} does not say {situation.fails!r}:\n{everything}")
+    return problems
+
+
+def main():
+    what, *rest = sys.argv[1:]
+    if what == "record":
+        python, file, *names = rest
+        record(python, file, names)
+        return
+    engine, python, file, *names = rest
+    problems = replay(engine, python, file, names)
+    # A broken build fails everywhere at once.
+    for problem in problems[:40]:
+        print(problem)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
