@@ -140,6 +140,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     };
     let tokens = Arc::new(Tokens::new(&secrets.signing, &connection.base_url, &secrets.workspace_guid));
     let mode = if options.random_routing { Mode::Random } else { Mode::Block };
+    let environments = Arc::new(Environments::new(&options.data_dir, options.python.clone()));
     let reconciler = Reconciler::new(
         store.clone(),
         Arc::clone(&router),
@@ -147,8 +148,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Arc::clone(&tokens),
         mode,
         Arc::new(engine::load),
+        Arc::clone(&environments),
     );
-    let environments = Arc::new(Environments::new(&options.data_dir, options.python.clone()));
     let app = Arc::new(App {
         environments,
         options,

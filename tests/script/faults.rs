@@ -46,7 +46,10 @@ async fn a_script_answers_and_its_failures_stay_its_own() {
 
 async fn one_script(python: &Path) {
     let house = House::open();
-    let pool = house.serve(python, Script::new(ACTOR), settings(1, 4)).await.unwrap_or_else(|e| panic!("{e}\n{}", house.log()));
+    let pool = house
+        .serve(python, Script::new(ACTOR), settings(1, 4))
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}", house.log()));
     let answer = house.ask(r#"{"a": [1, 2.5, null]}"#).await;
     assert_eq!(answer, (200, r#"{"a": [1, 2.5, null]}"#.to_owned()), "{}", house.log());
     let (status, text) = house.ask(r#"{"do": "raise"}"#).await;

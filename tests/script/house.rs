@@ -76,6 +76,7 @@ impl Script {
             stop: self.stop,
             tell: Arc::new(|_| {}),
             home,
+            lease: None,
         };
         servable(spec, telemetry).unwrap()
     }

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::endpoint::ended;
+use super::kind::{self, Wanted};
 use super::memory::memory_of;
-use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of, source_of, too_long};
-use super::notes::{drain_time, say, settings_of};
+use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of, too_long};
+use super::notes::{drain_time, say};
 use super::report::{State, Step};
+use super::script::{Loaded, Parts, Unless};
 use super::tracker::{Stop, Tracker};
 use super::{ERROR, NOTE, Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
-use crate::server::engine::Servable;
+use crate::server::engine::ModelSource;
 use crate::server::gateway::{Pool, PoolSettings};
+use crate::server::mlflow::{self, Hosted, Way};
 use crate::server::store::{Change, Expect, Key, Kind};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
 
@@ -125,46 +128,67 @@ impl Reconciler {
         running: Option<Serving>,
         tracker: &Tracker,
     ) -> Result<(), Stop> {
-        let instances = wanted.instances();
-        let start = match instances {
-            0 => "start no instances".to_owned(),
-            1 => "start 1 instance, answer a sample".to_owned(),
-            n => format!("start {n} instances, answer a sample"),
-        };
-        let mut plan = vec!["fetch model".to_owned(), "load model".to_owned(), start, "switch traffic".to_owned()];
-        if running.is_some() {
-            plan.push("drain the previous instances".to_owned());
-        }
-        tracker.plan(&plan);
+        let parts = kind::wanted(&self.store, wanted);
+        let python = parts.as_ref().is_ok_and(Wanted::needs_python);
+        tracker.plan(&plan(wanted.instances(), python, running.is_some()));
         let log = self.telemetry.deployment(endpoint, &wanted.name);
         self.report(slot, |report| {
             report.begin();
             report.step(Step::SystemSetup, State::Succeeded, "Scheduled", "Runs in the local workspace");
-            report.step(Step::ImagePull, State::Succeeded, "Pulled", "No container image is needed: built-in engine");
+            if !python {
+                let text = "No container image is needed: built-in engine";
+                report.step(Step::ImagePull, State::Succeeded, "Pulled", text);
+            }
+            report.step(Step::ModelDownload, State::InProgress, "Pulling", "Start fetching the model");
         });
 
         tracker.next();
-        let servable = self.load(slot, endpoint, wanted, running.as_ref(), &log, tracker).await?;
+        let loaded = match parts? {
+            Wanted::Model { source, environment } if python => {
+                let hosted = self.hosted(&source).await?;
+                let parts = Parts::of_mlflow(hosted, source, environment)?;
+                self.load_script(slot, wanted, parts, &log, tracker).await?
+            }
+            Wanted::Model { source, environment } => {
+                let way = self.load(slot, endpoint, wanted, source.clone(), running.as_ref(), &log, tracker).await?;
+                match way {
+                    Way::Native(servable) => Loaded::native(servable, wanted),
+                    Way::Python { hosted, why } => {
+                        tracker.plan(&plan(wanted.instances(), true, running.is_some()));
+                        tracker.next();
+                        let parts = Parts::of_mlflow(hosted, source, environment)?;
+                        let mut loaded = self.load_script(slot, wanted, parts, &log, tracker).await?;
+                        loaded.notes.extend(why);
+                        loaded
+                    }
+                }
+            }
+            Wanted::Script(script) => self.load_script(slot, wanted, Parts::of_script(*script), &log, tracker).await?,
+        };
+        let Loaded { servable, settings, notes, stop } = loaded;
 
         tracker.next();
         let began = Instant::now();
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::InProgress, "Created", "Created container inference-server")
         });
-        let settings = PoolSettings { events: self.events_of(slot), ..settings_of(wanted) };
+        let settings = PoolSettings { events: self.events_of(slot), ..settings };
+        let mut unless = Unless(Some(stop));
         let (thread, pool_name) = (format!("start {}", wanted.name), format!("{endpoint}/{}", wanted.name));
         let telemetry = Arc::clone(&log);
         let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
         let pool = tracker.unless_canceled(pool).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
+        unless.0 = None;
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server")
         });
-        let text = format!("{} ready after {} ms.", instance_type::how_many(instances), began.elapsed().as_millis());
+        let count = instance_type::how_many(wanted.instances());
+        let text = format!("{count} ready after {} ms.", began.elapsed().as_millis());
         say(&log, Container::InferenceServer, Level::Info, &text);
 
         tracker.next();
         tracker.no_return()?;
-        let previous = lock(&self.serving).insert(slot.clone(), Serving { pool, spec: wanted.clone() });
+        let previous = lock(&self.serving).insert(slot.clone(), Serving { pool, spec: wanted.clone(), notes });
         if let Err(error) = self.publish(endpoint).await {
             let mut serving = lock(&self.serving);
             match previous {
@@ -191,13 +215,12 @@ impl Reconciler {
         slot: &Slot,
         endpoint: &str,
         wanted: &Deployment,
+        source: ModelSource,
         running: Option<&Serving>,
         log: &Arc<DeploymentTelemetry>,
         tracker: &Tracker,
-    ) -> Result<Arc<dyn Servable>, Stop> {
+    ) -> Result<Way, Stop> {
         let fetcher = Container::StorageInitializer;
-        self.report(slot, |r| r.step(Step::ModelDownload, State::InProgress, "Pulling", "Start fetching the model"));
-        let source = source_of(&self.store, wanted)?;
         let kilobytes = size_of(&source.path).div_ceil(1024);
         let text = format!("Model {}:{} ({}, {kilobytes} KiB).", source.name, source.version, source.model_type);
         say(log, fetcher, Level::Info, &text);
@@ -214,9 +237,10 @@ impl Reconciler {
             && running.spec.properties.model == wanted.properties.model
             && running.spec.name == wanted.name
             && memory_of(&running.spec).ok() == source.memory
+            && !running.pool.servable().is_container()
         {
             tracker.note("already loaded");
-            return Ok(Arc::clone(running.pool.servable()));
+            return Ok(Way::Native(Arc::clone(running.pool.servable())));
         }
         // Never closed, so the permit is always had in the end.
         let _permit = tracker.unless_canceled(self.loads.acquire()).await?;
@@ -229,7 +253,14 @@ impl Reconciler {
             let text = format!("A load that was given up has ended after {:.0} s.", took.as_secs_f32());
             say(&of_late, fetcher, Level::Warning, &text);
         };
-        let work = move || loader(&source, &|line| say(&of_thread, fetcher, Level::Info, line));
+        let work = move || {
+            let say = |line: &str| say(&of_thread, fetcher, Level::Info, line);
+            if source.model_type == "mlflow_model" {
+                mlflow::load(&source, &say)
+            } else {
+                loader(&source, &say).map(Way::Native)
+            }
+        };
         let work = tokio::time::timeout(limit, abandonable(thread, late, work));
         let loaded = tracker.unless_canceled(work).await?.unwrap_or_else(|_| Err(too_long(limit)));
         let loaded = loaded.map_err(|e| Stop::Failed(load_failure(&e)))?;
@@ -237,6 +268,34 @@ impl Reconciler {
         say(log, fetcher, Level::Info, &text);
         Ok(loaded)
     }
+
+    /// What Python needs for an MLflow model of which the built-in engine can serve nothing.
+    async fn hosted(&self, source: &ModelSource) -> Result<Hosted, Stop> {
+        let source = source.clone();
+        let way = on_own_thread("read MLmodel".to_owned(), move || mlflow::load(&source, &|_| {}));
+        match way.await.map_err(|e| Stop::Failed(load_failure(&e)))? {
+            Way::Python { hosted, .. } => Ok(hosted),
+            Way::Native(_) => {
+                Err(Stop::Failed(ArmError::new("Conflict", "The model has changed meanwhile. Try again.")))
+            }
+        }
+    }
+}
+
+/// What is going to be done.
+fn plan(instances: u32, python: bool, replaces: bool) -> Vec<String> {
+    let start = match (instances, python) {
+        (0, _) => "start no instances".to_owned(),
+        (n, true) => format!("start {}", instance_type::how_many(n)),
+        (1, _) => "start 1 instance, answer a sample".to_owned(),
+        (n, _) => format!("start {n} instances, answer a sample"),
+    };
+    let second = if python { "build environment" } else { "load model" };
+    let mut plan = vec!["fetch model".to_owned(), second.to_owned(), start, "switch traffic".to_owned()];
+    if replaces {
+        plan.push("drain the previous instances".to_owned());
+    }
+    plan
 }
 
 /// Whether two deployments differ in nothing but size, tags and bookkeeping.

@@ -7,11 +7,14 @@
 mod change;
 mod deployment;
 mod endpoint;
+mod kind;
 mod measure;
 mod memory;
 mod model;
 mod notes;
 mod report;
+mod script;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -23,6 +26,7 @@ use std::time::Duration;
 
 use super::api::tokens::Tokens;
 use super::engine::{LoadError, ModelSource, Servable};
+use super::environments::Environments;
 use super::gateway::{AuthFailure, AuthPolicy, EndpointRoute, Mode, Pool, Router, Starting};
 use super::store::{Change, Doc, Expect, Key, Kind, Result, Store, StoreError, fold};
 use super::telemetry::Telemetry;
@@ -61,6 +65,8 @@ struct Serving {
     pool: Arc<Pool>,
     /// As it was when it was loaded, but for the number of instances.
     spec: Deployment,
+    /// What its owner should know of its environment.
+    notes: Vec<String>,
 }
 
 /// Carries out the operations that the control plane writes down.
@@ -72,6 +78,7 @@ pub struct Reconciler {
     tokens: Arc<Tokens>,
     mode: Mode,
     loader: Arc<Loader>,
+    environments: Arc<Environments>,
     runtime: tokio::runtime::Handle,
     serving: Mutex<HashMap<Slot, Serving>>,
     /// What served before the workspace was started and is not back yet.
@@ -93,6 +100,7 @@ impl Reconciler {
         tokens: Arc<Tokens>,
         mode: Mode,
         loader: Arc<Loader>,
+        environments: Arc<Environments>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -102,6 +110,7 @@ impl Reconciler {
             tokens,
             mode,
             loader,
+            environments,
             runtime: tokio::runtime::Handle::current(),
             serving: Mutex::default(),
             starting: Mutex::default(),
@@ -121,6 +130,7 @@ impl Reconciler {
     /// # Errors
     /// The store cannot be read.
     pub(super) async fn resume(&self) -> Result<()> {
+        stage::sweep(self.store.dir());
         let mut slots: Vec<(String, Option<String>)> = Vec::new();
         for doc in self.store.list(Kind::Serving, None)? {
             if let Ok(spec) = doc.decode::<Deployment>() {
@@ -355,26 +365,6 @@ impl Reconciler {
                 }
             }
         }
-    }
-
-    fn report(&self, slot: &Slot, edit: impl FnOnce(&mut Report)) {
-        let mut report = self.report_of(slot);
-        edit(&mut report);
-        lock(&self.reports).insert(slot.clone(), report);
-    }
-
-    /// What is told of a deployment: in this process, else by the one before.
-    fn report_of(&self, slot: &Slot) -> Report {
-        if let Some(report) = lock(&self.reports).get(slot) {
-            return report.clone();
-        }
-        // Losing the tale of what happened is better than not doing what is to be done.
-        self.store.get_as(&Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str())).ok().flatten().unwrap_or_default()
-    }
-
-    /// Writes down what is told of a deployment.
-    fn keep_report(&self, slot: &Slot) -> Change {
-        Change::new().put(Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str()), &self.report_of(slot), Expect::Any)
     }
 }
 

@@ -19,30 +19,9 @@ const STACK: usize = 64 * 1024 * 1024;
 /// The model version a deployment names, as files on this machine.
 ///
 /// # Errors
-/// The deployment is of a kind that is not served here, or its model or its files are missing.
-pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelSource, ArmError> {
-    let properties = &deployment.properties;
+/// The model or its files are missing.
+pub(super) fn model_source(store: &Store, deployment: &Deployment, model: &str) -> Result<ModelSource, ArmError> {
     let name = &deployment.name;
-    if let Some(code) = &properties.code_configuration {
-        return Err(refused(format!(
-            "Deployment \"{name}\" has a scoring script ({}), and scoring scripts are not served by the local workspace yet. \
-             Export the model to ONNX and deploy it without code_configuration, or deploy it to an Azure workspace.",
-            code.scoring_script
-        )));
-    }
-    let Some(model) = &properties.model else {
-        return Err(refused(format!(
-            "Deployment \"{name}\" has no model: its environment's image would have to bring the server, and an image \
-             cannot run without containers. Name a registered ONNX model in \"model\", or deploy it to an Azure workspace."
-        )));
-    };
-    if let Some(environment) = own_server(store, properties.environment_id.as_deref())? {
-        return Err(refused(format!(
-            "Deployment \"{name}\" wants the server inside the image of environment \"{environment}\" (it has an \
-             inference_config), and an image cannot run without containers. An ONNX model needs no environment here: leave \
-             it out, or deploy to an Azure workspace."
-        )));
-    }
     let doc = find_model(store, model)?;
     let version: ModelVersion = doc.decode().map_err(|e| e.to_arm())?;
     let asset = format!("{}:{}", doc.key.parent, doc.key.name);
@@ -68,7 +47,7 @@ pub(super) fn source_of(store: &Store, deployment: &Deployment) -> Result<ModelS
 }
 
 /// The environment's name if it brings a server of its own; `None` for all others, which an ONNX model does without.
-fn own_server(store: &Store, reference: Option<&str>) -> Result<Option<String>, ArmError> {
+pub(super) fn own_server(store: &Store, reference: Option<&str>) -> Result<Option<String>, ArmError> {
     let Some(Ok(AssetRef::Id(id))) = reference.map(AssetRef::parse) else { return Ok(None) };
     let Some((AssetKind::Environment, name, version)) = id.asset() else { return Ok(None) };
     let Some(doc) = store.get(&Key::new(Kind::EnvironmentVersion, name, version)).map_err(|e| e.to_arm())? else {
@@ -119,7 +98,7 @@ fn find_model(store: &Store, reference: &str) -> Result<Doc, ArmError> {
     })
 }
 
-fn refused(message: String) -> ArmError {
+pub(super) fn refused(message: String) -> ArmError {
     ArmError::new("BadArgument", message)
 }
 

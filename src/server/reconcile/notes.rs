@@ -82,6 +82,7 @@ impl Reconciler {
             serving.iter().filter(|(slot, _)| **slot != own).map(|(_, s)| memory_asked(&s.spec)).sum()
         };
         notes.extend(memory_note(memory_asked(deployment), others));
+        notes.extend(lock(&self.serving).get(&own).into_iter().flat_map(|serving| serving.notes.iter().cloned()));
         (!notes.is_empty()).then(|| notes.join(" "))
     }
 }
@@ -105,7 +106,7 @@ pub(super) fn settings_of(deployment: &Deployment) -> PoolSettings {
     }
 }
 
-fn probe(asked: Option<&Probe>) -> ProbeSettings {
+pub(super) fn probe(asked: Option<&Probe>) -> ProbeSettings {
     let Some(asked) = asked else { return ProbeSettings::default() };
     // Zeros would mean to probe without pause.
     let least = Duration::from_millis(10);

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::store::now_ms;
+use super::{Reconciler, Slot, lock};
+use crate::server::store::{Change, Expect, Key, Kind, now_ms};
 
 /// A step every deployment goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,28 @@ impl Report {
             );
         }
         text
+    }
+}
+
+impl Reconciler {
+    pub(super) fn report(&self, slot: &Slot, edit: impl FnOnce(&mut Report)) {
+        let mut report = self.report_of(slot);
+        edit(&mut report);
+        lock(&self.reports).insert(slot.clone(), report);
+    }
+
+    /// What is told of a deployment: in this process, else by the one before.
+    pub(super) fn report_of(&self, slot: &Slot) -> Report {
+        if let Some(report) = lock(&self.reports).get(slot) {
+            return report.clone();
+        }
+        // Losing the tale of what happened is better than not doing what is to be done.
+        self.store.get_as(&Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str())).ok().flatten().unwrap_or_default()
+    }
+
+    /// Writes down what is told of a deployment.
+    pub(super) fn keep_report(&self, slot: &Slot) -> Change {
+        Change::new().put(Key::new(Kind::Report, slot.0.as_str(), slot.1.as_str()), &self.report_of(slot), Expect::Any)
     }
 }
 

@@ -20,11 +20,18 @@ impl From<ArmError> for Stop {
     }
 }
 
+/// An operation, and whether its end has been told: nothing is said of it any more then.
+struct Running {
+    operation: Operation,
+    ended: bool,
+}
+
 /// Writes an operation's progress down as it happens.
+#[derive(Clone)]
 pub(super) struct Tracker {
     store: Store,
     /// `None` when nobody asked: a deployment that comes back at start.
-    operation: Option<Mutex<Operation>>,
+    operation: Option<Arc<Mutex<Running>>>,
     cancel: Cancel,
 }
 
@@ -83,7 +90,7 @@ impl Cancel {
 
 impl Tracker {
     pub fn of(store: Store, operation: Operation, cancel: Cancel) -> Self {
-        Self { store, operation: Some(Mutex::new(operation)), cancel }
+        Self { store, operation: Some(Arc::new(Mutex::new(Running { operation, ended: false }))), cancel }
     }
 
     /// For work that belongs to no operation.
@@ -159,7 +166,10 @@ impl Tracker {
     /// The change that ends the operation; nothing for silent work.
     pub fn end(&self, result: &Result<(), Stop>) -> Change {
         let Some(operation) = &self.operation else { return Change::new() };
-        let mut operation = operation.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut running = operation.lock().unwrap_or_else(PoisonError::into_inner);
+        running.ended = true;
+        let mut operation = running.operation.clone();
+        drop(running);
         let (status, outcome) = match result {
             Ok(()) => ("Succeeded", "done"),
             Err(Stop::Failed(_)) => ("Failed", "failed"),
@@ -185,9 +195,13 @@ impl Tracker {
     /// must not stop the work itself.
     fn change(&self, edit: impl FnOnce(&mut Operation, &mut OperationDetails)) {
         let Some(operation) = &self.operation else { return };
-        let mut operation = operation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = operation.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.ended {
+            return;
+        }
+        let operation = &mut running.operation;
         let mut details = operation.properties.take().unwrap_or_default();
-        edit(&mut operation, &mut details);
+        edit(operation, &mut details);
         operation.properties = Some(details);
         self.store.post(Change::new().operation(operation.clone()));
     }

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 
 use self::memory::Usage;
 use super::engine::{Instance, LoadError, MemoryUse, Place, ScoreRequest, Servable};
+use super::environments::Lease;
 use super::stop::Stop;
 use super::telemetry::DeploymentTelemetry;
 use crate::resources::Signature;
@@ -63,6 +64,8 @@ pub struct ScriptSpec {
     pub stop: Stop,
     /// Hears how starting goes.
     pub tell: Tell,
+    /// Keeps the environment from being cleaned up.
+    pub lease: Option<Lease>,
     /// Holds the staged code and model and the processes' temporary folders; goes with the last of them.
     pub home: TempDir,
 }

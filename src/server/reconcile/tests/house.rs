@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::*;
 use crate::resources::{JournalEntry, OperationDetails, Signature, Sku};
 use crate::server::engine::{Instance, ScoreRequest, ScoreResponse};
+use crate::server::environments::Environments;
 
 /// A workspace whose models do what their file says: `ok`, `broken`, `panic`, `slow` (waits for the gate).
 pub struct House {
@@ -82,6 +83,7 @@ impl House {
             Arc::new(Tokens::new(&[1; 32], "https://127.0.0.1:1", "w")),
             Mode::Block,
             Arc::new(loader),
+            Arc::new(Environments::new(dir.path(), crate::server::environments::Settings::default())),
         );
         reconciler.resume().await.unwrap();
         Self { dir, store, telemetry, reconciler, loads, gate }

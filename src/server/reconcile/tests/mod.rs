@@ -43,7 +43,7 @@ async fn what_is_not_served_here_is_explained_with_a_way_out() {
     };
     type Edit = Box<dyn FnOnce(&mut Deployment)>;
     let cases: [(Edit, &[&str]); 6] = [
-        (Box::new(script), &["score.py", "not served by the local workspace yet", "ONNX"]),
+        (Box::new(script), &["scoring script but no environment", "conda_file"]),
         (
             Box::new(|d| (d.properties.code_configuration, d.properties.model) = (None, None)),
             &["image cannot run without containers"],
