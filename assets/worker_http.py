@@ -1,11 +1,14 @@
 """What a scoring script meets of HTTP where the official server is not installed: request, response, and the modules they are
 imported from."""
 
+import codecs
+import email.parser
 import importlib.util
+import io
 import json
 import sys
 import types
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_from_bytes
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 PACKAGES = ("azureml.contrib.services", "azureml_inference_server_http.api")
@@ -54,24 +57,78 @@ class Headers:
         return list(self.pairs)
 
 
-class Values(dict):
-    """Query or form fields: the first value of each name, or all of them."""
+# What is no UTF-8 stays escaped.
+codecs.register_error("worker.escaped", lambda error: (quote_from_bytes(error.object[error.start : error.end]), error.end))
 
-    def __init__(self, text):
+
+class Values(dict):
+    """Query or form fields, or files: the first value of each name, or all of them."""
+
+    def __init__(self, pairs):
         self.lists = {}
-        for name, value in parse_qsl(text, keep_blank_values=True):
+        for name, value in pairs:
             self.lists.setdefault(name, []).append(value)
         super().__init__((name, values[0]) for name, values in self.lists.items())
 
+    @classmethod
+    def of(cls, text):
+        return cls(parse_qsl(text, keep_blank_values=True, errors="worker.escaped"))
+
     def getlist(self, name):
         return list(self.lists.get(name, []))
+
+
+class File:
+    """A file of a form."""
+
+    def __init__(self, name, filename, content_type, content):
+        self.name, self.filename, self.content_type, self.stream = name, filename, content_type, io.BytesIO(content)
+        self.mimetype = content_type.split(";")[0].strip().lower()
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def __iter__(self):
+        return iter(self.stream)
+
+    def save(self, target, buffer_size=16384):
+        if hasattr(target, "write"):
+            target.write(self.stream.read())
+        else:
+            with open(target, "wb") as file:
+                file.write(self.stream.read())
+
+
+def parts_of(content_type, body):
+    """Fields and files of a multipart form."""
+    boundary = parameter_of("Content-Type: " + content_type, "content-type", "boundary")
+    if not boundary:
+        return [], []
+    fields, files = [], []
+    for part in (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1"))[1:]:
+        head, blank, content = part.partition(b"\r\n\r\n")
+        if not blank or part.startswith(b"--"):
+            continue
+        head = head.decode("utf-8", "replace").strip()
+        name = parameter_of(head, "content-disposition", "name")
+        filename = parameter_of(head, "content-disposition", "filename")
+        if filename is None:
+            fields.append((name, content.decode("utf-8", "replace")))
+        else:
+            kind = email.parser.HeaderParser().parsestr(head).get("content-type", "")
+            files.append((name, File(name, filename, kind, content)))
+    return fields, files
+
+
+def parameter_of(head, header, name):
+    return email.parser.HeaderParser().parsestr(head).get_param(name, None, header)
 
 
 def headers_of(environ):
     """The request's headers with names in title case."""
     names = [key for key in environ if key.startswith("HTTP_") or key in ("CONTENT_TYPE", "CONTENT_LENGTH")]
     title = lambda key: (key[5:] if key.startswith("HTTP_") else key).replace("_", "-").title()
-    return Headers((title(key), environ[key]) for key in names if environ[key])
+    return Headers((title(key), environ[key]) for key in names if environ[key] or key.startswith("HTTP_"))
 
 
 class AMLRequest:
@@ -79,15 +136,17 @@ class AMLRequest:
 
     def __init__(self, environ):
         self.environ = environ
-        self.method, self.path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self.method, self.path = environ["REQUEST_METHOD"], "/" + environ["PATH_INFO"].lstrip("/")
         self.query_string = environ["QUERY_STRING"].encode("latin-1")
-        self.args = Values(environ["QUERY_STRING"])
+        self.args = Values.of(environ["QUERY_STRING"])
         self.headers = headers_of(environ)
-        self.content_type = environ.get("CONTENT_TYPE", "")
-        self.mimetype = self.content_type.split(";")[0].strip().lower()
+        self.content_type = environ.get("CONTENT_TYPE")
+        self.mimetype = (self.content_type or "").split(";")[0].strip().lower()
         self.url = "http://" + environ.get("HTTP_HOST", "127.0.0.1") + environ["RAW_URI"]
-        self.files = {}
-        self._body = environ["wsgi.input"].read()
+        self._body, self._kept = environ["wsgi.input"].read(), False
+        fields, files = parts_of(self.content_type, self._body) if self.mimetype == FORMS[1] else ([], [])
+        text = self._body.decode("utf-8", "replace") if self.mimetype == FORMS[0] else ""
+        self.form, self.files = Values(fields) if fields else Values.of(text), Values(files)
 
     @property
     def is_json(self):
@@ -95,16 +154,16 @@ class AMLRequest:
         return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
     @property
-    def form(self):
-        return Values(self._body.decode("utf-8", "replace") if self.mimetype == FORMS[0] else "")
-
-    @property
     def data(self):
         """The body, unless it is a form."""
-        return b"" if self.mimetype in FORMS else self._body
+        return self.get_data(parse_form_data=True)
 
     def get_data(self, cache=True, as_text=False, parse_form_data=False):
-        body = self.data if parse_form_data else self._body
+        """The body; not to be cached means that it can be read but once."""
+        body = b"" if parse_form_data and self.mimetype in FORMS else self._body
+        self._kept = self._kept or cache
+        if not self._kept:
+            self._body = b""
         return body.decode("utf-8", "replace") if as_text else body
 
     def get_json(self, force=False, silent=False, cache=True):

@@ -9,6 +9,7 @@ import json
 import logging
 import logging.config
 import os
+import re
 import signal
 import sys
 import time
@@ -94,6 +95,15 @@ class Refused(Exception):
 
 def told(status, message, failed=False):
     return AMLResponse({"message": message}, status, json_str=True, run_function_failed=failed)
+
+
+def unlabelled(text, headers=()):
+    """An answer to a question that run() has no part in."""
+    response = AMLResponse(text, 200)
+    response.headers.remove("x-ms-run-function-failed")
+    for name, value in headers:
+        response.headers.add(name, value)
+    return response
 
 
 def schemas(run):
@@ -234,11 +244,11 @@ class Server:
         legacy, client = headers.get("x-ms-request-id", ""), headers.get("x-ms-client-request-id", "")
         client = client or legacy
         legacy = legacy or client or request
-        ids = [("x-request-id", request)]
+        ids = [("x-request-id", request)] * bool(request)
         if max(len(legacy), len(client)) > ID_LIMIT:
             message = "x-ms-request-id and x-ms-client-request-id must not exceed %d characters" % ID_LIMIT
             return ids, told(431, message)
-        return ids + [("x-ms-request-id", legacy)] + [("x-ms-client-request-id", client)] * bool(client), None
+        return ids + [("x-ms-request-id", legacy)] * bool(legacy) + [("x-ms-client-request-id", client)] * bool(client), None
 
     def label(self, response, request, ids):
         if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
@@ -247,18 +257,39 @@ class Server:
             response.headers[name] = value
         if "TraceId" in request.headers:
             response.headers.add("TraceId", request.headers["TraceId"])
+        if self.origins:
+            for name, value in self.cross_origin(request):
+                response.headers.add(name, value)
+
+    def cross_origin(self, request):
+        """What a browser wants to know (flask-cors, as the official server sets it up)."""
+        patterns = [origin for origin in self.origins if set("*\\]?$^[]()") & set(origin)]
+        literal = sorted(set(self.origins) - set(patterns))
         origin = request.headers.get("Origin")
-        if origin and (origin in self.origins or "*" in self.origins):
-            response.headers.add("Access-Control-Allow-Origin", origin)
-            response.headers.add("Vary", "Origin")
+        if not origin:
+            allowed = "*" if "*" in patterns else literal[0] if literal else None
+        elif origin.lower() in (known.lower() for known in literal):
+            allowed = origin
+        else:
+            fits = any(re.match(".*" if pattern == "*" else pattern, origin, re.IGNORECASE) for pattern in patterns)
+            allowed = origin if fits else None
+        if allowed is None:
+            return
+        yield "Access-Control-Allow-Origin", allowed
+        if allowed != "*" and (patterns or len(literal) > 1):
+            yield "Vary", "Origin"
+        if request.method == "OPTIONS":
+            wanted = request.headers.get("Access-Control-Request-Headers", "")
+            if request.headers.get("Access-Control-Request-Method", "").upper() in ("GET", "POST"):
+                if wanted:
+                    yield "Access-Control-Allow-Headers", ", ".join(sorted(name.strip() for name in wanted.split(",")))
+                yield "Access-Control-Allow-Methods", "GET, POST"
 
     def respond(self, request):
         if request.method == "OPTIONS" and request.path != "/score":
-            return AMLResponse(b"", 200, {"Allow": "HEAD, OPTIONS, GET"})
+            return unlabelled("", [("Allow", "HEAD, OPTIONS, GET")])
         if request.path == "/":
-            response = AMLResponse("Healthy", 200)
-            response.headers.remove("x-ms-run-function-failed")
-            return response
+            return unlabelled("Healthy")
         if request.path == "/swagger.json":
             version = request.args.get("version", "2")
             document = self.documents.get(version)

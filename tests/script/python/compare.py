@@ -38,6 +38,18 @@ def body(answer):
     return answer.body.decode("latin-1")
 
 
+def essentials(document):
+    """What a description of the interface says, whatever its words: its version, its subject, what goes in and comes out."""
+    document = json.loads(document) if isinstance(document, str) else document
+    names = document.get("definitions") or document["components"]["schemas"]
+    return {
+        "version": document.get("swagger") or document["openapi"],
+        "info": [document["info"]["title"], document["info"]["version"]],
+        "schemas": [names["ServiceInput"], names["ServiceOutput"]],
+        "score": [path for path in document["paths"] if path.endswith("/score")],
+    }
+
+
 def differences(name, expected, found):
     """Lines that say in what two answers differ."""
     said = []

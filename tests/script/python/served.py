@@ -21,6 +21,8 @@ def asks(*answers, known=None):
 
 EXITS = "the published server's worker ends without an answer; ours answers 500 and lives on"
 
+NO_APPLICATION = "jsonify() needs the application of the published server, which is not there"
+
 ANSWERS = Situation(
     "answers",
     "answers.py",
@@ -170,7 +172,7 @@ RESPONSES = Situation(
     "responses.py",
     asks("plain", "json", "json text", "nothing", "bytes", "teapot", "accepted", "no content", "unavailable", "broken", "not found")
     + asks("many headers", "own type", "json with type", "own ids", "claims failure", "non-ascii")
-    + asks("flask", "flask failed", "flask stream", "flask json", "cookies"),
+    + asks("flask", "flask failed", "flask stream", "flask json", "cookies", known={"flask json": {"shim": NO_APPLICATION}}),
 )
 
 TYPED = Situation(
@@ -245,6 +247,7 @@ CORS = Situation(
             kind=None,
             headers=[("Origin", "https://a.example"), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-a, content-type")],
         ),
+        Call("preflight for put", "OPTIONS", kind=None, headers=[("Origin", "https://A.example"), ("Access-Control-Request-Method", "PUT")]),
         Call("preflight from elsewhere", "OPTIONS", kind=None, headers=[("Origin", "https://c.example"), preflight.headers[1]]),
         get("health", "/", headers=[("Origin", "https://a.example")]),
         get("swagger", "/swagger.json?version=5", headers=[("Origin", "https://a.example")]),
