@@ -126,7 +126,7 @@ impl Command {
             Self::Deployment(command) => command.changes(),
             Self::Traffic(command) => !matches!(command, TrafficCommand::Show { .. } | TrafficCommand::History { .. }),
             Self::Model(command) => matches!(command, ModelCommand::Register(_) | ModelCommand::Archive { .. }),
-            Self::Environment(command) => matches!(command, EnvironmentCommand::Register(_)),
+            Self::Environment(command) => command.changes(),
             Self::Operation(command) => matches!(command, OperationCommand::Cancel { .. }),
             _ => false,
         }

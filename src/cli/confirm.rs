@@ -42,6 +42,25 @@ fn ask(question: &str) -> Result<String, CliError> {
     Ok(answer.trim().to_owned())
 }
 
+/// The user says yes to go on. `what` completes "This …".
+///
+/// # Errors
+/// Without a terminal to ask on, or without a yes: nothing has been done then.
+pub(super) fn by_yes(what: &str, yes: bool) -> Result<(), CliError> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::usage(format!("this {what}: add --yes to do it without being asked")));
+    }
+    let answer = ask(&format!("This {}. Go on? [y/N] ", one_line(what)))?;
+    if ["y", "yes"].contains(&answer.to_ascii_lowercase().as_str()) {
+        Ok(())
+    } else {
+        Err(CliError::failed("nothing was done"))
+    }
+}
+
 /// The user types `name` to go on. `what` completes "This …".
 ///
 /// # Errors

@@ -32,6 +32,15 @@ pub enum DeploymentCommand {
         #[arg(long)]
         all_traffic: bool,
     },
+    /// Look at a deployment's file: whether script, model, environment and compute would work, without starting anything
+    Check {
+        /// Azure CLI v2 YAML
+        #[arg(long, short, value_name = "FILE")]
+        file: PathBuf,
+        /// Change a value of the file: `--set instance_count=2`
+        #[arg(long, value_name = "PATH=VALUE")]
+        set: Vec<String>,
+    },
     /// Change a deployment; new instances are ready before old ones stop
     Update(UpdateArgs),
     /// One deployment
@@ -101,12 +110,12 @@ pub struct LogArgs {
 impl DeploymentCommand {
     /// Whether it changes something.
     pub(super) fn changes(&self) -> bool {
-        !matches!(self, Self::Show(_) | Self::List { .. } | Self::Logs(_))
+        !matches!(self, Self::Show(_) | Self::List { .. } | Self::Logs(_) | Self::Check { .. })
     }
 
     /// Whether it follows an operation, or a log.
     pub(super) fn follows(&self) -> bool {
-        !matches!(self, Self::Show(_) | Self::List { .. })
+        !matches!(self, Self::Show(_) | Self::List { .. } | Self::Check { .. })
     }
 }
 
@@ -119,6 +128,7 @@ pub(super) async fn run(command: DeploymentCommand, session: &Session) -> Result
             }
             shown(session, deployment.endpoint_name(), &deployment.name).await
         }
+        DeploymentCommand::Check { file, set } => super::check::run(session, &file, &set).await,
         DeploymentCommand::Update(args) => update(session, args).await,
         DeploymentCommand::Show(which) => shown(session, &which.endpoint, &which.name).await,
         DeploymentCommand::List { endpoint } => list(session, &endpoint).await,

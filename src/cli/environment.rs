@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::asset::{Wanted, name_of, wanted};
+use super::built::{self, BuildArgs};
 use super::error::CliError;
 use super::output::{facts, many_lines, one_line, print, print_json};
 use super::{Session, asset, files};
@@ -24,12 +25,34 @@ pub enum EnvironmentCommand {
         /// Archived ones too, and those that never got a name
         #[arg(long)]
         all: bool,
+        /// Those that were built on this machine, with size, last use and users
+        #[arg(long, conflicts_with_all = ["name", "all"])]
+        built: bool,
     },
     /// One version
     Show {
         /// `NAME`, `NAME:VERSION` or `NAME@latest`
         environment: String,
     },
+    /// Build one for Python on this machine, ahead of the deployment that needs it
+    Build(BuildArgs),
+    /// Remove built environments that no deployment uses, the least recently used first
+    Clean {
+        /// Only these: their keys, as `environment list --built` prints them
+        keys: Vec<String>,
+        /// Only those that were not used for so many days
+        #[arg(long, value_name = "DAYS", conflicts_with = "keys")]
+        unused_for: Option<u32>,
+    },
+    /// Install uv, which builds environments many times faster than pip, into the workspace's folder
+    InstallUv,
+}
+
+impl EnvironmentCommand {
+    /// Whether it changes something.
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self, Self::List { .. } | Self::Show { .. })
+    }
 }
 
 /// Flags of `environment register`.
@@ -58,8 +81,12 @@ pub struct RegisterArgs {
 pub(super) async fn run(command: EnvironmentCommand, session: &Session) -> Result<(), CliError> {
     match command {
         EnvironmentCommand::Register(args) => register(session, args).await,
-        EnvironmentCommand::List { name: None, all } => list(session, all).await,
-        EnvironmentCommand::List { name: Some(name), all } => versions(session, &name, all).await,
+        EnvironmentCommand::List { built: true, .. } => built::list(session).await,
+        EnvironmentCommand::List { name: None, all, .. } => list(session, all).await,
+        EnvironmentCommand::List { name: Some(name), all, .. } => versions(session, &name, all).await,
+        EnvironmentCommand::Build(args) => built::build(session, args).await,
+        EnvironmentCommand::Clean { keys, unused_for } => built::clean(session, keys, unused_for).await,
+        EnvironmentCommand::InstallUv => built::install_uv(session).await,
         EnvironmentCommand::Show { environment } => show(session, &environment).await,
     }
 }

@@ -2,6 +2,8 @@
 
 mod args;
 mod asset;
+mod built;
+mod check;
 mod confirm;
 mod context;
 mod deployment;

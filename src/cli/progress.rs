@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::CliError;
 use super::output::{note, one_line};
 use super::{Session, person_watches};
 use crate::client::Pending;
+use crate::resources::python::BuildStep;
 use crate::resources::{Operation, Phase};
 
 const REDRAW: Duration = Duration::from_millis(100);
@@ -62,6 +64,28 @@ pub(super) async fn follow(session: &Session, mut pending: Pending, what: &str) 
     match pending.into_result() {
         Ok(operation) => Ok(operation),
         Err(error) => Err(CliError::failed(format!("{what} failed: {}", error.in_full()))),
+    }
+}
+
+/// Shows the steps of a build until it ends; `work` hands them to what it is given. The first ctrl-c drops `work`.
+pub(super) async fn steps<T, F: Future<Output = T>>(
+    what: &str,
+    work: impl FnOnce(Box<dyn FnMut(&BuildStep) + Send>) -> F,
+) -> T {
+    let view = std::sync::Arc::new(Mutex::new(View::new(what)));
+    let told = std::sync::Arc::clone(&view);
+    let lock =
+        |view: &Mutex<View>, act: &dyn Fn(&mut View)| act(&mut view.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut work = pin!(work(Box::new(move |step| lock(&told, &|view| view.step(step)))));
+    let mut ticks = tokio::time::interval(REDRAW);
+    loop {
+        tokio::select! {
+            result = &mut work => {
+                lock(&view, &View::clear);
+                return result;
+            }
+            _ = ticks.tick() => lock(&view, &View::draw),
+        }
     }
 }
 
@@ -122,6 +146,22 @@ impl View {
         }
     }
 
+    /// A step of a build: drawn in place for a person, else a line for each phase.
+    fn step(&mut self, step: &BuildStep) {
+        match step {
+            BuildStep::Line { text } => self.note = one_line(text.trim()),
+            BuildStep::Progress { phase, done, total, .. } => {
+                let share = (*total > 0).then(|| f64::from(*done) / f64::from(*total));
+                let before = std::mem::take(&mut self.running);
+                self.running = said(&Phase { name: step.said().unwrap_or_default(), share, ..Phase::default() });
+                if !self.watched && !before.starts_with(phase.as_str()) {
+                    note(&format!("  {}", one_line(&step.said().unwrap_or_default())));
+                }
+            }
+            BuildStep::Done { .. } | BuildStep::Failed { .. } => {}
+        }
+    }
+
     fn update(&mut self, operation: &Operation) {
         let phases: &[Phase] = operation.properties.as_ref().map_or(&[], |details| &details.phases);
         let ended: Vec<&Phase> = phases.iter().filter(|phase| phase.ended_ms > 0).collect();
@@ -163,5 +203,12 @@ impl View {
         if std::mem::take(&mut self.drawn) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+/// What was interrupted leaves no half line.
+impl Drop for View {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

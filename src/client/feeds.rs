@@ -129,7 +129,14 @@ impl Workspace {
     }
 
     async fn feed<T: DeserializeOwned + Send + 'static>(&self, url: String) -> Result<Feed<T>, ClientError> {
-        let mut call = Call::new(Method::GET, url);
+        self.feed_of(Call::new(Method::GET, url)).await
+    }
+
+    /// The lines that answer a call.
+    pub(super) async fn feed_of<T: DeserializeOwned + Send + 'static>(
+        &self,
+        mut call: Call,
+    ) -> Result<Feed<T>, ClientError> {
         // A feed has no end of its own; a stalled one is noticed by its missing frames.
         call.timeout = None;
         let what = "opening a feed";

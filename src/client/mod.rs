@@ -16,6 +16,7 @@ mod files;
 mod identity;
 mod ndjson;
 mod pending;
+mod python;
 pub mod sample;
 mod scoring;
 mod shared_key;

@@ -16,6 +16,7 @@ pub mod mlmodel;
 pub mod nearest;
 pub mod operation;
 pub mod paths;
+pub mod python;
 pub mod rules;
 pub mod signature;
 pub mod template;

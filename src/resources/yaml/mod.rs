@@ -6,6 +6,7 @@
 //! [`deployment_to_yaml`] go the other way.
 
 mod asset;
+mod conda;
 mod deployment;
 mod endpoint;
 mod model_environment;
@@ -14,9 +15,10 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use asset::{AssetPath, AssetSource};
+pub use conda::Conda;
 pub use deployment::{CodeFile, Collection, CollectorFile, DeploymentFile, ResolvedAssets};
 pub use endpoint::EndpointFile;
-pub use model_environment::{Conda, EnvironmentFile, ModelFile};
+pub use model_environment::{EnvironmentFile, ModelFile};
 pub use write::{deployment_to_yaml, to_yaml};
 
 use super::document::{Fields, FileError, Node, apply_set, parse_yaml, read_text};

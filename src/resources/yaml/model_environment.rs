@@ -1,15 +1,15 @@
 //! Model and environment files, alone or inline in a deployment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::Origin;
 use super::asset::AssetPath;
+use super::conda::Conda;
 use crate::resources::arm::StringMap;
 use crate::resources::asset::{EnvironmentProperties, ModelProperties};
-use crate::resources::document::{Fields, FileError, Node, Out, Value as Written, read_text};
+use crate::resources::document::{Fields, FileError, Node, Out, Value as Written};
 
 /// A model as a file describes it. Without a name it is anonymous.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,25 +81,6 @@ pub struct EnvironmentFile {
     /// As the API takes it: `{"livenessRoute": {"port", "path"}, …}`.
     pub inference_config: Option<Value>,
     pub os_type: Option<String>,
-}
-
-/// The Python packages of an environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Conda {
-    /// A conda file of this machine.
-    File(PathBuf),
-    /// Written inline; YAML text.
-    Inline(String),
-}
-
-impl Conda {
-    /// The conda YAML text, read from the file if it is one.
-    pub fn text(&self) -> Result<String, FileError> {
-        match self {
-            Self::File(path) => read_text(path),
-            Self::Inline(text) => Ok(text.clone()),
-        }
-    }
 }
 
 impl EnvironmentFile {
@@ -200,7 +181,7 @@ pub(super) fn to_json(node: &Node) -> Value {
 }
 
 /// Free-form content as it will be written again, in the order of the file.
-fn to_out(node: &Node) -> Out {
+pub(super) fn to_out(node: &Node) -> Out {
     match &node.value {
         Written::Null => Out::Text(String::new()),
         Written::Bool(value, _) => Out::Bool(*value),

@@ -14,6 +14,7 @@ use super::read;
 use crate::resources::ids::{AssetKind, AssetRef};
 use crate::resources::rules::{check_deployment, check_deployment_count, fill_deployment_defaults};
 use crate::resources::{Deployment, Endpoint, ProvisioningState};
+use crate::server::environments::Spec;
 use crate::server::store::{Change, Doc, Expect, Key, Kind};
 
 impl ControlPlane {
@@ -217,6 +218,12 @@ impl ControlPlane {
         };
         if self.app.store.get(&Key::new(super::assets::version_kind(kind), name, version))?.is_some() {
             return Ok(());
+        }
+        // Azure's curated environments are there without being registered, as far as their packages are known.
+        if kind == AssetKind::Environment
+            && let Some(curated) = Spec::curated(name)
+        {
+            return curated.map(|_| ()).map_err(|error| Fault::property(target, error.to_string()));
         }
         let (noun, next) = match kind {
             AssetKind::Model => ("Model", "Register it (mlconsole model register), or name one that is."),

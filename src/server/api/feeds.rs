@@ -92,7 +92,7 @@ impl ControlPlane {
     }
 }
 
-fn feed(call: &Call, receiver: mpsc::Receiver<io::Result<Bytes>>) -> Response {
+pub(super) fn feed(call: &Call, receiver: mpsc::Receiver<io::Result<Bytes>>) -> Response {
     let mut response = http::Response::new(ChannelBody(receiver).boxed());
     *response.status_mut() = StatusCode::OK;
     set(response.headers_mut(), "content-type", "application/x-ndjson");

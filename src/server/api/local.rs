@@ -1,9 +1,10 @@
 //! Local extension routes: what the console wants to know beyond Azure's API.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::fault::Fault;
 use super::route::LocalPlace;
 use crate::resources::ids::AssetKind;
 use crate::resources::live::{Listener, PoolInfo, WorkspaceInfo};
-use crate::resources::{Deployment, ModelVersion, ProvisioningState};
+use crate::resources::{Deployment, ModelReport, ModelVersion, ProvisioningState};
 use crate::server::mlflow;
 use crate::server::store::{Change, Expect, JournalFilter, Kind};
 
@@ -23,8 +24,14 @@ use crate::server::store::{Change, Expect, JournalFilter, Kind};
 const STACK: usize = 64 * 1024 * 1024;
 
 impl ControlPlane {
-    pub(super) fn local(&self, call: &Call, place: LocalPlace) -> Result<Answer, Fault> {
-        let posts = matches!(place, LocalPlace::CancelOperation(_) | LocalPlace::Restart(..));
+    pub(super) fn local(&self, call: &Call, place: LocalPlace, body: &Bytes) -> Result<Answer, Fault> {
+        let posts = matches!(
+            place,
+            LocalPlace::CancelOperation(_)
+                | LocalPlace::Restart(..)
+                | LocalPlace::CleanEnvironments
+                | LocalPlace::CheckDeployment
+        );
         let method = if posts { Method::POST } else { Method::GET };
         if call.method != method {
             return Err(call.no_such_method("this route", &[method.as_str()]));
@@ -41,7 +48,10 @@ impl ControlPlane {
             LocalPlace::Prometheus => {
                 Ok(Answer::text("text/plain; version=0.0.4; charset=utf-8", self.app.router.prometheus()))
             }
-            LocalPlace::Live | LocalPlace::Logs => {
+            LocalPlace::Environments => self.held_environments(),
+            LocalPlace::CleanEnvironments => self.clean_environments(body),
+            LocalPlace::CheckDeployment => self.check_deployment_request(body),
+            LocalPlace::Live | LocalPlace::Logs | LocalPlace::BuildEnvironment | LocalPlace::InstallUv => {
                 Err(Fault::internal("Opening a feed", "it was asked for as a whole"))
             }
         }
@@ -129,6 +139,12 @@ impl ControlPlane {
 
     /// What a registered model takes and gives and whether it runs here.
     fn inspect_model(&self, name: &str, version: &str) -> Result<Answer, Fault> {
+        let (path, kind) = self.model_files(name, version)?;
+        Answer::ok(&inspected(path, kind, &format!("Model \"{name}\" version {version}"))?)
+    }
+
+    /// Where the files of a registered model are, and what kind of model it is.
+    pub(super) fn model_files(&self, name: &str, version: &str) -> Result<(PathBuf, String), Fault> {
         let doc = self.version_doc(AssetKind::Model, name, version)?;
         let model: ModelVersion = doc.decode()?;
         let path = self.assets.resolve(&model.properties.model_uri).map_err(|e| {
@@ -145,22 +161,7 @@ impl ControlPlane {
                 ),
             ));
         }
-        let kind = model.properties.model_type;
-        let thread = std::thread::Builder::new()
-            .name("inspect".into())
-            .stack_size(STACK)
-            .spawn(move || mlflow::inspect(&path, &kind))
-            .map_err(|e| Fault::internal("Starting a thread to read the model", e))?;
-        match thread.join() {
-            Ok(Ok(report)) => Answer::ok(&report),
-            Ok(Err(error)) => Err(Fault::bad(error.code, error.message)),
-            Err(_) => Err(Fault::bad(
-                "BadArgument",
-                format!(
-                    "Model \"{name}\" version {version} makes the engine fail while it is read. Export it again with another opset or exporter version."
-                ),
-            )),
-        }
+        Ok((path, model.properties.model_type))
     }
 
     /// Replaces the instances of a deployment one after the other.
@@ -184,6 +185,25 @@ impl ControlPlane {
         self.app.reconciler.nudge(endpoint, Some(name));
         let location = format!("{}{}?api-version=2023-04-01-preview", self.base(), self.deployment_id(endpoint, name));
         Ok(self.following(Answer::json(StatusCode::ACCEPTED, &operation)?, &operation, Some(location)))
+    }
+}
+
+/// What can be said about the model at a path; `what` names it in messages.
+pub(super) fn inspected(path: PathBuf, kind: String, what: &str) -> Result<ModelReport, Fault> {
+    let thread = std::thread::Builder::new()
+        .name("inspect".into())
+        .stack_size(STACK)
+        .spawn(move || mlflow::inspect(&path, &kind))
+        .map_err(|e| Fault::internal("Starting a thread to read the model", e))?;
+    match thread.join() {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(error)) => Err(Fault::bad(error.code, error.message)),
+        Err(_) => Err(Fault::bad(
+            "BadArgument",
+            format!(
+                "{what} makes the engine fail while it is read. Export it again with another opset or exporter version."
+            ),
+        )),
     }
 }
 

@@ -9,12 +9,14 @@ mod assets;
 mod autoscale;
 pub mod blob;
 mod call;
+mod check;
 mod context;
 mod definitions;
 mod deployment_put;
 mod deployments;
 mod endpoint_put;
 mod endpoints;
+mod environments;
 mod fault;
 mod feeds;
 mod identity;
@@ -150,6 +152,10 @@ impl ControlPlane {
         match place {
             Place::Local(LocalPlace::Live) => return self.live(call).map(Outcome::Feed),
             Place::Local(LocalPlace::Logs) => return self.log_feed(call).await.map(Outcome::Feed),
+            Place::Local(place @ (LocalPlace::BuildEnvironment | LocalPlace::InstallUv)) => {
+                let body = read_body(call, body).await?;
+                return self.build_feed(call, &place, &body).map(Outcome::Feed);
+            }
             Place::Local(_) => {}
             _ => require_api_version(call)?,
         }
@@ -221,7 +227,7 @@ impl ControlPlane {
             Place::MetricDefinitions(e, d) => self.metric_definitions(call, &e, d.as_deref()),
             Place::AutoscaleSettings => self.autoscale_settings(call),
             Place::AutoscaleSetting(name) => self.autoscale_setting(call, &name, body),
-            Place::Local(place) => self.local(call, place),
+            Place::Local(place) => self.local(call, place, body),
         }
     }
 

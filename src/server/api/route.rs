@@ -58,6 +58,11 @@ pub enum LocalPlace {
     InspectModel(String, String),
     SampleRequest(String, String),
     Restart(String, String),
+    Environments,
+    BuildEnvironment,
+    CleanEnvironments,
+    InstallUv,
+    CheckDeployment,
     Prometheus,
 }
 
@@ -192,6 +197,11 @@ fn local(rest: &[Segment<'_>]) -> Option<LocalPlace> {
         [("requests", _)] => LocalPlace::Requests,
         [("logs", _)] => LocalPlace::Logs,
         [("workspace", _)] => LocalPlace::Workspace,
+        [("environments", _)] => LocalPlace::Environments,
+        [("environments", _), ("build", _)] => LocalPlace::BuildEnvironment,
+        [("environments", _), ("clean", _)] => LocalPlace::CleanEnvironments,
+        [("environments", _), ("install-uv", _)] => LocalPlace::InstallUv,
+        [("deployments", _), ("check", _)] => LocalPlace::CheckDeployment,
         [("models", _), (_, n), ("versions", _), (_, v), ("inspect", _)] => {
             LocalPlace::InspectModel((*n).to_owned(), (*v).to_owned())
         }

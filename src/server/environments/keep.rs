@@ -309,7 +309,7 @@ fn unix_ms(time: SystemTime) -> i64 {
 }
 
 /// Bytes of all files below a folder; what cannot be read counts as nothing.
-pub(super) fn size_of(folder: &Path) -> u64 {
+pub fn size_of(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {

@@ -15,6 +15,7 @@ mod keep;
 mod match_spec;
 mod progress;
 mod requirements;
+mod script;
 mod spec;
 mod tool;
 
@@ -22,7 +23,8 @@ use std::path::{Path, PathBuf};
 
 pub use check::{Packages, Report};
 pub use error::EnvironmentError;
-pub use keep::{Held, Lease, State};
+pub use keep::{Held, Lease, State, size_of};
+pub use script::ScriptReport;
 pub use spec::{Origin, Spec};
 
 use super::stop::Stop;
