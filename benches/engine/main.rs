@@ -2,12 +2,14 @@
 //!
 //!     cargo bench --bench engine [-- recommender]
 //!
-//! A word keeps the cases with it in their names, and only their times are told.
+//! A word keeps the cases with it in their names, and only their times are told; `trees` compares forests and boosted
+//! models with ONNX Runtime instead (from Python's package index, in an environment of its own).
 //! Each case is timed in turns with the others and the best of several rounds counts.
 
 #[path = "../../tests/engine/build.rs"]
 #[allow(dead_code)]
 mod build;
+mod trees;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,7 +153,11 @@ fn score(shape: &[usize]) -> ScoreRequest {
 }
 
 fn infer(shape: &[usize]) -> ScoreRequest {
-    let values = random(shape.iter().product());
+    binary(shape, &random(shape.iter().product()))
+}
+
+/// A request with these values as a binary tensor.
+fn binary(shape: &[usize], values: &[f32]) -> ScoreRequest {
     let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let head = json!({
         "inputs": [{"name": "x", "shape": shape, "datatype": "FP32", "parameters": {"binary_data_size": data.len()}}],
@@ -246,6 +252,9 @@ fn main() {
         ("forest 100 trees, 8 rows, binary", asking(trees(), infer(&[8, 64]))),
     ];
     let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if word.as_deref() == Some("trees") {
+        return trees::compare();
+    }
     cases.retain(|(name, _)| word.as_ref().is_none_or(|word| name.contains(word)));
     let best = timed(&mut cases);
     for ((name, _), time) in cases.iter().zip(&best) {

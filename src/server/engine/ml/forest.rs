@@ -1,8 +1,12 @@
 //! Decision trees in one flat array: built and checked once, walked fast.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use tract_onnx::tract_hir::internal::*;
+
+use super::number::Number;
+use super::packed::Packed;
 
 /// How a node decides between its branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,37 +19,6 @@ pub enum Mode {
     Neq,
     /// Membership in a set of values (`TreeEnsemble`); the threshold is the set's number.
     Member,
-}
-
-/// A number a tree can compare.
-pub trait Number: Datum + Copy + PartialOrd {
-    fn from_f64(value: f64) -> Self;
-    fn to_f64(self) -> f64;
-    fn is_nan(self) -> bool;
-}
-
-impl Number for f32 {
-    fn from_f64(value: f64) -> Self {
-        value as Self
-    }
-    fn to_f64(self) -> f64 {
-        f64::from(self)
-    }
-    fn is_nan(self) -> bool {
-        self.is_nan()
-    }
-}
-
-impl Number for f64 {
-    fn from_f64(value: f64) -> Self {
-        value
-    }
-    fn to_f64(self) -> f64 {
-        self
-    }
-    fn is_nan(self) -> bool {
-        self.is_nan()
-    }
 }
 
 /// Where a branch leads: an inner node, or (with the top bit set) a leaf.
@@ -61,6 +34,16 @@ impl Branch {
 
     pub fn leaf(index: usize) -> TractResult<Self> {
         Ok(Self(Self::node(index)?.0 | LEAF))
+    }
+
+    /// The inner node's number, unless it leads to a leaf.
+    pub fn inner(self) -> Option<usize> {
+        (self.0 & LEAF == 0).then_some(self.0 as usize)
+    }
+
+    /// The number of the node or leaf.
+    pub fn index(self) -> usize {
+        (self.0 & !LEAF) as usize
     }
 }
 
@@ -92,9 +75,9 @@ pub struct Forest<F> {
     starts: Vec<u32>,
     weights: Vec<Weight>,
     sets: Vec<Vec<f64>>,
-    /// Every node compares `<=` and no missing value is tracked: the usual case, and the fast one.
-    plain: bool,
     features: usize,
+    /// The same trees for walking fast, made when they are first walked; nothing where they cannot be.
+    packed: OnceLock<Option<Packed<F>>>,
 }
 
 impl<F: Number> Forest<F> {
@@ -125,9 +108,8 @@ impl<F: Number> Forest<F> {
             weights.extend(leaf);
             starts.push(u32::try_from(weights.len())?);
         }
-        let plain = nodes.iter().all(|n| n.mode == Mode::Leq && !n.missing_is_yes);
         let features = nodes.iter().map(|n| n.feature as usize + 1).max().unwrap_or(0);
-        Ok(Self { nodes, roots, starts, weights, sets, plain, features })
+        Ok(Self { nodes, roots, starts, weights, sets, features, packed: OnceLock::new() })
     }
 
     /// The same trees over another number type.
@@ -146,8 +128,8 @@ impl<F: Number> Forest<F> {
             starts: self.starts.clone(),
             weights: self.weights.clone(),
             sets: self.sets.clone(),
-            plain: self.plain,
             features: self.features,
+            packed: OnceLock::new(),
         }
     }
 
@@ -164,21 +146,18 @@ impl<F: Number> Forest<F> {
         &self.weights
     }
 
-    /// Calls `visit` with the weights of the leaf that each tree ends in. `row` has at least [`Self::features`] values.
-    pub fn walk(&self, row: &[F], mut visit: impl FnMut(&[Weight])) {
-        for root in &self.roots {
-            let leaf = if self.plain { self.descend_plain(*root, row) } else { self.descend(*root, row) };
-            visit(&self.weights[self.starts[leaf] as usize..self.starts[leaf + 1] as usize]);
+    /// Calls `visit` with every row's number and the weights of the leaf that each tree ends in, tree by tree. `values`
+    /// holds rows of `columns` values, at least [`Self::features`] each.
+    pub fn walk(&self, values: &[F], columns: usize, mut visit: impl FnMut(usize, &[Weight])) {
+        let weights = |leaf: usize| &self.weights[self.starts[leaf] as usize..self.starts[leaf + 1] as usize];
+        if let Some(packed) = self.packed.get_or_init(|| Packed::new(&self.nodes, &self.roots)) {
+            return packed.walk(values, columns, |row, leaf| visit(row, weights(leaf)));
         }
-    }
-
-    fn descend_plain(&self, root: Branch, row: &[F]) -> usize {
-        let mut at = root.0;
-        while at & LEAF == 0 {
-            let node = &self.nodes[at as usize];
-            at = if row[node.feature as usize] <= node.threshold { node.yes.0 } else { node.no.0 };
+        for (index, row) in values.chunks_exact(columns.max(1)).enumerate() {
+            for root in &self.roots {
+                visit(index, weights(self.descend(*root, row)));
+            }
         }
-        (at & !LEAF) as usize
     }
 
     fn descend(&self, root: Branch, row: &[F]) -> usize {
@@ -319,7 +298,7 @@ mod tests {
 
     fn value<F: Number>(forest: &Forest<F>, row: &[F]) -> f64 {
         let mut sum = 0.0;
-        forest.walk(row, |weights| sum += weights.iter().map(|w| w.value).sum::<f64>());
+        forest.walk(row, row.len(), |_, weights| sum += weights.iter().map(|w| w.value).sum::<f64>());
         sum
     }
 
@@ -371,7 +350,7 @@ mod tests {
     #[test]
     fn a_tree_may_be_a_single_leaf_or_list_its_root_last() {
         let forest = from_lines(&[line(0, None, 0, 0.0, 0, 0)], &[(0, 0, 0, 4.0)], 1).unwrap();
-        assert_eq!(value(&forest, &[]), 4.0);
+        assert_eq!(value(&forest, &[0.0]), 4.0);
         let lines = [line(5, None, 0, 0.0, 0, 0), line(6, None, 0, 0.0, 0, 0), line(9, Some(Mode::Leq), 0, 0.0, 5, 6)];
         let forest = from_lines(&lines, &[(0, 5, 0, 1.0), (0, 6, 0, 2.0)], 1).unwrap();
         assert_eq!((value(&forest, &[-1.0]), value(&forest, &[1.0])), (1.0, 2.0));

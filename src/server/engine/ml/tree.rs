@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs;
-use super::forest::{Branch, Forest, Line, Mode, Node, Number, Weight, from_lines};
+use super::forest::{Branch, Forest, Line, Mode, Node, Weight, from_lines};
 use super::op::{Fact, Kernel, matrix_of, numbers, only, rows_of, slice, tensor_of};
 use super::post::{Labels, PostTransform, largest, scores};
 
@@ -41,20 +41,14 @@ impl Ensemble {
     /// Walks every row of the input; `visit` gets the row's number and each tree's leaf.
     fn walk(&self, input: &Tensor, visit: impl FnMut(usize, &[Weight])) -> TractResult<usize> {
         let (rows, columns) = matrix_of(input)?;
-        let needed = self.wide.features();
+        let needed = self.wide.features().max(1);
         ensure!(columns >= needed, "the trees look at {needed} features, given {columns}");
         if self.single && input.datum_type() == f32::datum_type() {
-            rows_through(self.narrow.get_or_init(|| self.wide.convert()), slice(input)?, columns, visit);
+            self.narrow.get_or_init(|| self.wide.convert()).walk(slice(input)?, columns, visit);
         } else {
-            rows_through(&self.wide, &numbers::<f64>(input)?, columns, visit);
+            self.wide.walk(&numbers::<f64>(input)?, columns, visit);
         }
         Ok(rows)
-    }
-}
-
-fn rows_through<F: Number>(forest: &Forest<F>, values: &[F], columns: usize, mut visit: impl FnMut(usize, &[Weight])) {
-    for (index, row) in values.chunks_exact(columns.max(1)).enumerate() {
-        forest.walk(row, |weights| visit(index, weights));
     }
 }
 
