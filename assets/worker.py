@@ -71,6 +71,9 @@ class Failed(Exception):
 
 def in_a_line(error):
     """An exception as the last line of its traceback, with what is known of its cause."""
+    if type(error).__name__ == "UserScriptError":
+        # What the contract asks for, in the server's own words.
+        return str(error)
     line = traceback.format_exception_only(type(error), error)[-1].strip()
     if isinstance(error, SyntaxError):
         line += " (%s, line %s)" % (os.path.basename(error.filename or "?"), error.lineno)
@@ -123,6 +126,12 @@ def official():
     version = importlib.import_module(SERVER).__version__
     if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
         os.environ.setdefault("HTTP_X_MS_SERVER_VERSION", "azmlinfsrv/" + version)
+    try:
+        # As the official server's parent process has done: its first warnings would be bare lines else.
+        logs = importlib.import_module(SERVER + ".log_config")
+        logs.load_logging_config(os.path.dirname(logs.__file__), silent=True)
+    except (ImportError, AttributeError, TypeError):
+        pass
     failure = ["import", None]
 
     def watched(stage, method):
@@ -151,8 +160,8 @@ def official():
     script = blueprint.user_script
     if hasattr(script, "_wrapped_user_run"):
         script._wrapped_user_run = guarded(script._wrapped_user_run)
-    raw = type(getattr(script, "input_parser", None)).__name__ == "RawRequestInput"
-    return (lambda header, body: through_wsgi(app, header, body)), "azmlinfsrv/" + version, raw
+    plain = type(getattr(script, "input_parser", None)).__name__ == "JsonStringInput"
+    return (lambda header, body: through_wsgi(app, header, body)), "azmlinfsrv/" + version, plain
 
 
 def environ_of(header, body):
@@ -209,13 +218,13 @@ def through_wsgi(app, header, body):
 def shim():
     """The stand-in for the official server."""
     here = os.path.dirname(os.path.abspath(__file__))
-    for name in ("worker_http", "worker_shim"):
+    for name in ("worker_http", "worker_settings", "worker_shim"):
         spec = importlib.util.spec_from_file_location("_" + name, os.path.join(here, name + ".py"))
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     server = module.Server(in_a_line, guarded, environ_of, Failed)
-    return server.answer, "shim", server.is_raw
+    return server.answer, "shim", not server.is_raw and not server.schemas
 
 
 def hint_at_forms(header, body, said=[]):
@@ -240,7 +249,7 @@ def routed(header):
         header["path"] = "/score"
 
 
-def serve(channel, answer, raw):
+def serve(channel, answer, plain):
     me = os.getpid()
     while True:
         frame = channel.read()
@@ -251,7 +260,7 @@ def serve(channel, answer, raw):
             channel.write({"id": header["id"], "pong": True})
             continue
         routed(header)
-        if not raw:
+        if plain:
             hint_at_forms(header, body)
         try:
             status, headers, body = answer(header, body)
@@ -273,7 +282,7 @@ def main():
         sys.path.pop(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        answer, engine, raw = official() if importlib.util.find_spec(SERVER) else shim()
+        answer, engine, plain = official() if importlib.util.find_spec(SERVER) else shim()
     except Failed as failed:
         channel.write({"ready": False, "stage": failed.stage, "error": failed.error})
         sys.exit(3)
@@ -282,7 +291,7 @@ def main():
         channel.write({"ready": False, "stage": "import", "error": in_a_line(error)})
         sys.exit(3)
     channel.write({"ready": True, "pid": os.getpid(), "engine": engine})
-    serve(channel, answer, raw)
+    serve(channel, answer, plain)
 
 
 if __name__ == "__main__":

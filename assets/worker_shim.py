@@ -1,13 +1,10 @@
 """Stands in for azureml-inference-server-http where that package is not installed: the same contract for a scoring script, the
 same answers, headers, log lines and exit code."""
 
-import builtins
 import contextlib
 import inspect
 import itertools
 import json
-import logging
-import logging.config
 import os
 import re
 import signal
@@ -18,6 +15,7 @@ import uuid
 from importlib.util import module_from_spec, spec_from_file_location
 
 from _worker_http import AMLRequest, AMLResponse, Headers, headers_of, offer_modules
+from _worker_settings import Settings, log, of_script, of_swagger, redirect_print, set_up_logging, tree
 
 ID_LIMIT = 100
 TREE_LINES = 200
@@ -26,33 +24,10 @@ NOT_FOUND = (
     "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again."
 )
 NOT_ALLOWED = "The method is not allowed for the requested URL."
-log = logging.getLogger("azmlinfsrv")
-loud_print = builtins.print
 
 
-class UtcFormatter(logging.Formatter):
-    converter = time.gmtime
-
-
-def set_up_logging(root):
-    path = os.path.join(root, "logging.json")
-    if os.path.isfile(path):
-        with open(path) as file:
-            logging.config.dictConfig(json.load(file))
-        log.info("Loaded logging config from %s", path)
-    else:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(UtcFormatter("%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s"))
-        log.handlers, log.propagate = [handler], False
-        log.setLevel(logging.INFO)
-
-    def print_to_log(*objects, sep=" ", end="\n", file=None, flush=False):
-        if file is None or file is sys.stdout:
-            logging.getLogger("azmlinfsrv.print").info((" " if sep is None else sep).join(map(str, objects)))
-        else:
-            loud_print(*objects, sep=sep, end=end, file=file, flush=flush)
-
-    builtins.print = print_to_log
+class UserScriptError(Exception):
+    """The script is not what the contract asks for."""
 
 
 class OverTime(Exception):
@@ -68,21 +43,11 @@ def time_limit(milliseconds):
     signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
     try:
         yield
-    except TimeoutError as error:
-        raise OverTime from error
+    except TimeoutError:
+        raise OverTime from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def tree(path, depth=0):
-    name = "    " * depth + os.path.basename(os.path.normpath(path))
-    if not os.path.isdir(path):
-        yield name
-        return
-    yield name + os.sep
-    for child in sorted(os.listdir(path)):
-        yield from tree(os.path.join(path, child), depth + 1)
 
 
 class Refused(Exception):
@@ -122,13 +87,13 @@ def schemas(run):
     )
 
 
-def openapi(version, given, got):
+def openapi(settings, version, given, got):
     """A small OpenAPI document of the two schemas."""
     body = {"description": "The request", "required": True}
     answer = {"200": {"description": "The answer"}}
     names = {"ServiceInput": given, "ServiceOutput": got}
-    about = {"title": os.environ.get("SERVICE_NAME", "ML service"), "version": os.environ.get("SERVICE_VERSION", "1.0")}
-    prefix = os.environ.get("SERVICE_PATH_PREFIX", "").strip("/")
+    about = {"title": settings.of("SERVICE_NAME", "ML service"), "version": settings.of("SERVICE_VERSION", "1.0")}
+    prefix = settings.of("SERVICE_PATH_PREFIX", "").strip("/")
     path = ("/" + prefix if prefix else "") + "/score"
     place = "#/definitions/" if version == "2" else "#/components/schemas/"
     given, got = {"$ref": place + "ServiceInput"}, {"$ref": place + "ServiceOutput"}
@@ -145,28 +110,40 @@ def openapi(version, given, got):
 
 class Server:
     def __init__(self, in_a_line, guarded, environ_of, failed):
-        self.environ_of, self.limit = environ_of, int(os.environ.get("SCORING_TIMEOUT_MS", 3_600_000))
-        self.root, stage = os.environ["AML_APP_ROOT"], "import"
-        origins = os.environ.get("AML_CORS_ORIGINS", "")
-        self.origins = [origin.strip() for origin in origins.split(",") if origin.strip()]
+        self.environ_of, stage = environ_of, "import"
+        set_up_logging()
+        self.settings = Settings()
         # After what is installed: a helper named like a package loses.
-        sys.path.append(self.root)
-        set_up_logging(self.root)
+        sys.path.append(self.settings.root)
+        redirect_print()
+        if self.settings.origins:
+            log.info("Enabling CORS for the following origins: %s", ", ".join(self.settings.origins))
         asked = offer_modules()
         try:
-            module = self.load(os.environ["AZUREML_ENTRY_SCRIPT"])
+            module = self.load(os.path.join(self.settings.root, self.settings.script))
             self.schemas = schemas(module.run)
             self.is_raw = bool(asked)
             self.examine(module.run)
             self.run, stage = guarded(module.run), "init"
-            log.info("Invoking user's init function")
+            of_script.info("Invoking user's init function")
             module.init()
-            log.info("Users's init has completed successfully")
+            of_script.info("Users's init has completed successfully")
         except BaseException as error:
-            log.error("%s%s", "User's init function failed\n" if stage == "init" else "", traceback.format_exc())
-            self.show_model(stage)
+            if stage == "init":
+                log.error("User's init function failed")
+                log.error("Encountered Exception %s", traceback.format_exc())
+                self.show_model()
+            else:
+                log.error(traceback.format_exc())
             raise failed(stage, in_a_line(error)) from error
         self.documents = self.describe()
+        versions = sorted({version for version in self.documents if not version.endswith(".0")})
+        if versions:
+            missing = [version for version in ("2", "3", "3.1") if version not in versions]
+            skipped = " and skipped for versions [%s]" % ", ".join(missing) if missing else ""
+            which = "versions" if missing else "the following versions:"
+            of_swagger.info("Swaggers are prepared for %s [%s]%s.", which, ", ".join(versions), skipped)
+        log.info("Scoring timeout is set to %d", self.settings.time_limit)
         log.info("Worker with pid %s ready for serving traffic", os.getpid())
 
     @staticmethod
@@ -176,29 +153,40 @@ class Server:
         spec.loader.exec_module(module)
         for name in ("init", "run"):
             if not hasattr(module, name):
-                raise RuntimeError("User script at %s does not have a %s() function defined." % (path, name))
-        log.info("Found user script at %s", path)
+                raise UserScriptError("User script at %s does not have a %s() function defined." % (path, name))
+        of_script.info("Found user script at %s", path)
         return module
 
     def examine(self, run):
         parameters = list(inspect.signature(run).parameters.values())
         if any(p.kind not in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
-            raise RuntimeError("run() cannot accept positional-only arguments, *args, or **kwargs.")
+            raise UserScriptError("run() cannot accept positional-only arguments, *args, or **kwargs.")
         self.parameters = [p for p in parameters if p.name != "request_headers"]
         self.with_headers = len(self.parameters) < len(parameters)
         if not self.parameters:
             other = 'other than "request_headers".' if self.with_headers else "for input data."
-            raise RuntimeError("run() needs to accept an argument " + other)
+            raise UserScriptError("run() needs to accept an argument " + other)
         if self.is_raw and self.schemas:
-            raise RuntimeError("run() cannot be decorated with both @rawhttp and @input_schema")
+            raise UserScriptError("run() cannot be decorated with both @rawhttp and @input_schema")
+        if self.is_raw:
+            how = "is decorated with @rawhttp. Server will invoke it with the flask request object."
+        elif self.schemas:
+            names = ", ".join(p.name for p in self.parameters)
+            how = "is decorated with @input_schema. Server will invoke it with the following arguments: %s." % names
+        else:
+            how = "is not decorated. Server will invoke it with the input in JSON string."
+        of_script.info("run() %s", how)
 
     @staticmethod
-    def show_model(stage):
+    def show_model():
         folder = os.environ.get("AZUREML_MODEL_DIR")
-        if stage == "init" and folder and os.path.exists(folder):
+        if folder and os.path.exists(folder):
             log.info("Model Directory Contents:")
-            for line in itertools.islice(tree(folder), TREE_LINES):
+            lines = tree(folder)
+            for line in itertools.islice(lines, TREE_LINES):
                 log.info(line)
+            if next(lines, None):
+                log.info("Output Truncated. First %d lines shown.", TREE_LINES)
 
     def describe(self):
         """OpenAPI documents by version: the script's own files, or made from its types."""
@@ -207,12 +195,13 @@ class Server:
         found = {}
         for version, aliases in (("2", ("2", "2.0")), ("3", ("3", "3.0")), ("3.1", ("3.1",))):
             own = ["swagger.json"] * (version == "2") + ["swagger%s.json" % version]
-            path = next((p for p in (os.path.join(self.root, name) for name in own) if os.path.isfile(p)), None)
+            path = next((p for p in (os.path.join(self.settings.root, name) for name in own) if os.path.isfile(p)), None)
             if path:
                 with open(path, encoding="utf-8") as file:
                     document = json.load(file)
+                of_swagger.info("Loaded user's swagger file for version [%s] from %s", version, path)
             elif any(alias in supported for alias in aliases):
-                document = openapi(version, given, got)
+                document = openapi(self.settings, version, given, got)
             else:
                 continue
             found.update((alias, document) for alias in aliases)
@@ -226,10 +215,15 @@ class Server:
             response = told(404, NOT_FOUND) if request.path not in known else told(405, NOT_ALLOWED)
             return response.status_code, response.headers, response.body
         ids, response = self.identify(request.headers)
+        routed = response is None and request.path != "/" and (request.method != "OPTIONS" or request.path == "/score")
         if response is None:
-            response = self.respond(request)
+            try:
+                response = self.respond(request)
+            except Exception:
+                log.error("Encountered Exception: %s", traceback.format_exc())
+                response = told(500, INTERNAL)
         self.label(response, request, ids)
-        if request.path != "/":
+        if routed:
             took, query = (time.perf_counter() - began) * 1000, environ["QUERY_STRING"]
             path = request.path + ("?" + query if query else "")
             log.info("%s %s %s %.3fms %s", request.method, path, response.status_code, took, len(response.get_data()))
@@ -242,6 +236,11 @@ class Server:
         if len(request) > ID_LIMIT:
             return [], told(431, "x-request-id must not exceed %d characters" % ID_LIMIT)
         legacy, client = headers.get("x-ms-request-id", ""), headers.get("x-ms-client-request-id", "")
+        if legacy:
+            log.warning(
+                "x-ms-request-id header has been deprecated and will be removed from future versions of the server. Please use"
+                " x-ms-client-request-id."
+            )
         client = client or legacy
         legacy = legacy or client or request
         ids = [("x-request-id", request)] * bool(request)
@@ -251,20 +250,20 @@ class Server:
         return ids + [("x-ms-request-id", legacy)] * bool(legacy) + [("x-ms-client-request-id", client)] * bool(client), None
 
     def label(self, response, request, ids):
-        if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
+        if self.settings.tells_version:
             response.headers.add("x-ms-server-version", "azmlinfsrv/1.5.1")
         for name, value in ids:
             response.headers[name] = value
         if "TraceId" in request.headers:
             response.headers.add("TraceId", request.headers["TraceId"])
-        if self.origins:
+        if self.settings.origins:
             for name, value in self.cross_origin(request):
                 response.headers.add(name, value)
 
     def cross_origin(self, request):
         """What a browser wants to know (flask-cors, as the official server sets it up)."""
-        patterns = [origin for origin in self.origins if set("*\\]?$^[]()") & set(origin)]
-        literal = sorted(set(self.origins) - set(patterns))
+        patterns = [origin for origin in self.settings.origins if set("*\\]?$^[]()") & set(origin)]
+        literal = sorted(set(self.settings.origins) - set(patterns))
         origin = request.headers.get("Origin")
         if not origin:
             allowed = "*" if "*" in patterns else literal[0] if literal else None
@@ -310,20 +309,20 @@ class Server:
             arguments["request_headers"] = dict(request.headers.items())
         began = time.perf_counter()
         try:
-            with time_limit(self.limit):
+            with time_limit(self.settings.time_limit):
                 result = self.run(**arguments)
         except OverTime:
             log.error("Encountered Exception: %s", traceback.format_exc())
-            return told(500, "Scoring timeout after %d ms" % self.limit, failed=True)
+            return told(500, "Scoring timeout after %d ms" % self.settings.time_limit, failed=True)
         except Exception:
             log.error("Encountered Exception: %s", traceback.format_exc())
             return told(500, "An unexpected error occurred in scoring script. Check the logs for more info.", failed=True)
         took = (time.perf_counter() - began) * 1000
-        try:
-            response = result if hasattr(result, "status_code") else AMLResponse(result, 200, json_str=True)
-        except Exception:
-            log.error("Encountered Exception: %s", traceback.format_exc())
-            return told(500, INTERNAL)
+        if hasattr(result, "status_code"):
+            log.info("run() output is HTTP Response")
+            response = result
+        else:
+            response = AMLResponse(result, 200, json_str=True)
         if not isinstance(response, AMLResponse):
             # Of another library, such as Flask's.
             response = AMLResponse(response.get_data(), response.status_code, {"Content-Type": ""})

@@ -40,3 +40,10 @@ fn the_worker_answers_as_the_published_server() {
     let python = &pythons.official;
     contract(python, &[Path::new("replay"), Path::new("azmlinfsrv"), python, recorded(python)]);
 }
+
+#[test]
+fn the_worker_answers_the_same_without_the_published_package() {
+    let Some(pythons) = pythons() else { return };
+    let python = &pythons.bare;
+    contract(python, &[Path::new("replay"), Path::new("shim"), python, recorded(&pythons.official)]);
+}

@@ -30,9 +30,10 @@ use super::telemetry::DeploymentTelemetry;
 use crate::resources::Signature;
 
 /// The worker's files: what is started, and what stands in for the official server where that is not installed.
-const WORKER: [(&str, &str); 3] = [
+const WORKER: [(&str, &str); 4] = [
     ("worker.py", include_str!("../../../assets/worker.py")),
     ("worker_http.py", include_str!("../../../assets/worker_http.py")),
+    ("worker_settings.py", include_str!("../../../assets/worker_settings.py")),
     ("worker_shim.py", include_str!("../../../assets/worker_shim.py")),
 ];
 

@@ -59,6 +59,27 @@ def differences(name, expected, found):
     return said
 
 
+def lines(log):
+    """What a stream says of script and requests: without the server's own start, addresses and the frames of tracebacks."""
+    said, inside = [], False
+    text = re.split(r" - Starting up app insights client\n|\nScore: +POST .*\n", log)[-1]
+    for line in text.split("\n"):
+        line = RECORD.sub(r"\1 \2 - \3", line)
+        line = re.sub(r" \d+\.\d{3}ms ", " <ms> ", line)
+        line = re.sub(r"( /swagger\.json\S* 200 <ms>) \d+$", r"\1", line)
+        line = re.sub(r"with pid \d+ ", "with pid <pid> ", line)
+        if "Traceback (most recent call last):" in line:
+            inside = True
+            said += [line] if line.strip() != "Traceback (most recent call last):" else []
+        elif line.startswith(("The above exception", "During handling of")) or inside and (not line or line[0] == " "):
+            continue
+        else:
+            inside = False
+            own = re.match(r"[CEIW] gunicorn\.|azureml_inference_server_http\.|_worker|W azmlinfsrv - A request came as a form", line)
+            said += [line] if line and not own else []
+    return said
+
+
 def short(value):
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) < 900 else f"{text[:600]} … {text[-250:]} ({len(text)} characters)"

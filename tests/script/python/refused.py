@@ -2,6 +2,8 @@
 
 from situations import Situation
 
+# What reads the settings has its own words.
+ITS_OWN = ["azmlinfsrv"]
 BOTH = """
 from azureml_inference_server_http.api.aml_request import rawhttp
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType
@@ -50,6 +52,6 @@ REFUSED = [
     broken("raises in init", script("raise FileNotFoundError('model.pkl')"), "FileNotFoundError: model.pkl"),
     broken("exits in init", script("raise SystemExit(7)"), "SystemExit: 7"),
     broken("init with an argument", "def init(model):\n    pass\n\n\ndef run(data):\n    pass\n", "TypeError: init() missing 1 required"),
-    broken("damaged config.json", script(), "JSONDecodeError", files={"config.json": "{"}),
-    broken("wrong time limit", script(), "SCORING_TIMEOUT_MS", settings={"SCORING_TIMEOUT_MS": "soon"}),
+    broken("damaged config.json", script(), "JSONDecodeError", files={"config.json": "{"}, same_log=ITS_OWN),
+    broken("wrong time limit", script(), "SCORING_TIMEOUT_MS", settings={"SCORING_TIMEOUT_MS": "soon"}, same_log=ITS_OWN),
 ]

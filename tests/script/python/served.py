@@ -19,7 +19,7 @@ def asks(*answers, known=None):
     return [Call(answer, body=json.dumps({"answer": answer}), known=known.get(answer)) for answer in answers]
 
 
-EXITS = "the published server's worker ends without an answer; ours answers 500 and lives on"
+EXITS = "the published server answers with an HTML page; ours as if run() had raised"
 
 NO_APPLICATION = "jsonify() needs the application of the published server, which is not there"
 
@@ -28,15 +28,20 @@ ANSWERS = Situation(
     "answers.py",
     asks("number", "integer", "true", "list", "mapping", "tuple", "nothing", "text", "json text", "empty text", "other scripts")
     + asks("not a number", "false", "zero", "large integer", "rate", "large", "bytes", "set", "object", "generator", "circular")
-    + asks("numpy array", "numpy scalar", "numpy double", "raises", "raises http error", "raises timeout", "variables", "places")
-    + asks("exits", "interrupts", known={name: dict.fromkeys(("official", "shim", "endpoint"), EXITS) for name in ("exits", "interrupts")})
-    + asks("number"),
+    + asks("numpy array", "numpy scalar", "numpy double", "raises", "raises http error", "raises timeout", "variables", "places"),
     settings={
         "AZUREML_EXTRA_PYTHON_LIB_PATH": "extra/lib",
         "AZUREML_EXTRA_CONDA_YAML": "conda.yaml",
         "GREETING": "grüß dich = yes",
         "EMPTY": "",
     },
+)
+
+STOPS = Situation(
+    "stops",
+    "answers.py",
+    asks("exits", "interrupts", known=dict.fromkeys(("exits", "interrupts"), {"anyone": EXITS})) + asks("number"),
+    same_log=(),
 )
 
 ECHO = Situation(
@@ -165,6 +170,8 @@ RAW_SERVER = Situation(
         Call("read as text", target="/score?read=text", body="Zoë"),
         get("get", "/score"),
     ],
+    # Flask's own exceptions stand in its tracebacks.
+    same_log=["azmlinfsrv"],
 )
 
 RESPONSES = Situation(
@@ -173,6 +180,7 @@ RESPONSES = Situation(
     asks("plain", "json", "json text", "nothing", "bytes", "teapot", "accepted", "no content", "unavailable", "broken", "not found")
     + asks("many headers", "own type", "json with type", "own ids", "claims failure", "non-ascii")
     + asks("flask", "flask failed", "flask stream", "flask json", "cookies", known={"flask json": {"shim": NO_APPLICATION}}),
+    same_log=["azmlinfsrv"],
 )
 
 TYPED = Situation(
@@ -295,5 +303,5 @@ TALKS = Situation(
     files={"config.json": '{"AZUREML_LOG_LEVEL": "DEBUG", "mine": 1}'},
 )
 
-SERVED = [ANSWERS, ECHO, IDS, FIRST, RAW_CONTRIB, RAW_SERVER, RESPONSES, TYPED, TYPED_NUMPY, TYPED_PANDAS, CORS, CORS_ALL]
+SERVED = [ANSWERS, STOPS, ECHO, IDS, FIRST, RAW_CONTRIB, RAW_SERVER, RESPONSES, TYPED, TYPED_NUMPY, TYPED_PANDAS, CORS, CORS_ALL]
 SERVED += [TIME_LIMIT, OWN_SWAGGER, TALKS]

@@ -1,6 +1,9 @@
 """The words of the matrix: a situation is a scoring script with its files and settings, and what is asked of it."""
 
 
+BOTH = ("azmlinfsrv", "shim")
+
+
 class Call:
     """One request, and how its answers may differ: `known` names the engines (or `endpoint`) whose answer differs, and why."""
 
@@ -21,8 +24,10 @@ def get(name, target, headers=(), **more):
 
 
 class Situation:
-    """A script that is served; or, with `fails`, one that is not, and what its log must then say."""
+    """A script that is served; or, with `fails`, one that is not, and what its log must then say. `same_log` are
+    the engines whose log says the same."""
 
-    def __init__(self, name, script, calls=(), files=None, settings=None, fails=None):
+    def __init__(self, name, script, calls=(), files=None, settings=None, fails=None, same_log=BOTH):
         self.name, self.script, self.calls = name, script, list(calls)
         self.files, self.settings, self.fails = files or {}, settings or {}, fails
+        self.same_log = same_log
