@@ -54,8 +54,9 @@ impl Snapshot {
         self.targets.iter().position(|t| t.name.eq_ignore_ascii_case(deployment))
     }
 
-    /// Somebody with weight takes work.
+    /// Somebody with weight takes work, or should: what fails again and again is not the same as no deployment.
     pub fn is_routable(&self) -> bool {
-        self.targets.iter().any(|t| t.weight > 0 && t.is_ready())
+        let down = |t: &Target| t.pool.as_ref().is_some_and(|pool| pool.is_down());
+        self.targets.iter().any(|t| t.weight > 0 && (t.is_ready() || down(t)))
     }
 }

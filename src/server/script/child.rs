@@ -90,6 +90,9 @@ fn spawn(script: &Script, theirs: UnixStream, temporary: &PathBuf) -> io::Result
 fn die_with_us(command: &mut Command) {
     let us = std::process::id();
     let tell = move || {
+        // Whatever this process has inherited itself, and left open, is no business of a script.
+        // SAFETY: marks descriptors to be closed when the program is exchanged; older systems do not know the call.
+        let _ = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
         // SAFETY: both calls only ask the system, between fork and exec, and take no memory.
         let (told, parent) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
         let orphaned = u32::try_from(parent) != Ok(us);

@@ -74,7 +74,10 @@ impl Instance for Conversation {
             Err(io::ErrorKind::BrokenPipe.into())
         };
         let answer = match sent {
-            Ok(()) => self.answer(id).map_err(|error| self.lost(&error, true)),
+            // The system says so when it ended with something unread: the request never reached run().
+            Ok(()) => {
+                self.answer(id).map_err(|error| self.lost(&error, error.kind() != io::ErrorKind::ConnectionReset))
+            }
             // It had ended before it could read the request; of a large one it may have read a part.
             Err(error) => Err(self.lost(&error, false)),
         };

@@ -51,6 +51,8 @@ pub struct Member {
     pub state: State,
     /// Losses in a row.
     pub losses: u32,
+    /// It fails again and again: nobody waits for it.
+    pub paused: bool,
     /// Why it was lost last.
     pub why: String,
     /// Started by the keeper in place of a lost one: it retries, and nobody waits for it.
@@ -66,7 +68,7 @@ impl Member {
 
     /// Takes work, or will again at once: requests may queue for it.
     fn counts_as_slot(&self) -> bool {
-        let quick = self.replacement && self.losses < AT_ONCE;
+        let quick = self.replacement && !self.paused;
         match self.state {
             State::Ready => self.cell.ready.load(Ordering::Acquire),
             State::Starting | State::Down { .. } => quick,
@@ -97,6 +99,7 @@ impl Member {
             }
         };
         self.losses = self.losses.saturating_add(1);
+        self.paused = if settings.processes.is_some() { wait > PROCESS_BACK_OFF } else { self.losses >= AT_ONCE };
         self.replacement = true;
         why.clone_into(&mut self.why);
         self.state = State::Down { retry: Instant::now() + wait };
@@ -107,7 +110,7 @@ impl Member {
     pub fn trouble(&self, now: Instant) -> Option<String> {
         let State::Down { retry } = self.state else { return None };
         let left = retry.saturating_duration_since(now);
-        (self.losses >= AT_ONCE && !left.is_zero()).then(|| {
+        (self.paused && !left.is_zero()).then(|| {
             let (instance, losses, seconds) = (self.cell.instance, self.losses, left.as_secs_f32().ceil());
             format!(
                 "CrashLoopBackOff: instance {instance} is restarted for the {losses}th time in {seconds} s; {}",
@@ -250,6 +253,7 @@ impl Shared {
                     cell,
                     state: State::Starting,
                     losses: 0,
+                    paused: false,
                     why: String::new(),
                     replacement: false,
                     tracks: Tracks::default(),

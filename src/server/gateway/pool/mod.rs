@@ -256,6 +256,12 @@ impl Pool {
         self.shared.slots.load(Ordering::Acquire) > 0
     }
 
+    /// Its processes should serve and do not.
+    pub fn is_down(&self) -> bool {
+        let shared = &self.shared;
+        shared.settings.processes.is_some() && !self.is_ready() && shared.wanted.load(Ordering::Acquire) > 0
+    }
+
     /// Changes the number of instances. Blocks until new ones are ready (on failure the pool is as before); surplus ones
     /// finish what they are doing, and no request is dropped.
     pub fn scale(&self, instances: u32) -> Result<(), LoadError> {
