@@ -174,6 +174,7 @@ fn from_file(path: &Path) -> Arc<dyn Servable> {
         name: "model".into(),
         version: "1".into(),
         flavors: BTreeMap::new(),
+        ..ModelSource::default()
     };
     engine::load(&source, &|_| {}).expect("the model loads")
 }

@@ -6,6 +6,7 @@ mod built;
 mod check;
 mod confirm;
 mod context;
+mod convert;
 mod deployment;
 mod endpoint;
 mod env;

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::asset::{Wanted, name_of, wanted};
 use super::error::CliError;
 use super::output::{Table, bytes, facts, many_lines, one_line, print, print_json};
-use super::{OutputFormat, Session, asset, files, progress};
+use super::{OutputFormat, Session, asset, convert, files, progress};
 use crate::client::NewModel;
-use crate::resources::asset::NOTE;
+use crate::resources::asset::{CONVERSION_REPORT, CONVERT, CONVERT_ENVIRONMENT, NOTE};
 use crate::resources::ids::{AssetKind, ResourceId};
 use crate::resources::{ModelReport, ModelVersion, OperatorUse, TensorSpec};
 
@@ -74,6 +74,19 @@ pub struct RegisterArgs {
     /// A tag: `--tag team=x`
     #[arg(long, value_name = "NAME=VALUE")]
     tag: Vec<String>,
+    /// Convert a scikit-learn model, and serve it natively if it answers the same
+    #[arg(long, value_enum)]
+    convert: Option<Converted>,
+    /// Environment for the conversion of a pickle: `azureml:NAME:VERSION`, or a curated one
+    #[arg(long, value_name = "ENVIRONMENT", requires = "convert")]
+    environment: Option<String>,
+}
+
+/// What models are converted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Converted {
+    /// ONNX, for the built-in engine
+    Onnx,
 }
 
 /// Kinds of models.
@@ -169,20 +182,27 @@ async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError>
         new.model_type = ModelType::Mlflow.word().into();
     }
     new.tags.extend(pairs(&args.tag)?);
+    if let Some(Converted::Onnx) = args.convert {
+        new.properties.insert(CONVERT.into(), "onnx".into());
+    }
+    new.properties.extend(args.environment.map(|environment| (CONVERT_ENVIRONMENT.to_owned(), environment)));
     if new.name.is_none() {
         return Err(CliError::usage("a registered model needs a name: give --name, or `name:` in the file"));
     }
     let what = new.path.display().to_string();
     let mut progress = progress::uploads();
     let model = session.workspace.register_model(&new, &mut |sent, total| progress(&what, sent, total)).await?;
+    if !session.json() {
+        print(&format!("registered {}:{}", one_line(&name_of(&model)), one_line(&model.name)))?;
+        if let Some(note) = model.properties.properties.get(NOTE) {
+            print(&one_line(note))?;
+        }
+    }
+    let model = convert::follow(session, model).await?;
     if session.json() {
-        return print_json(&model);
+        print_json(&model)?;
     }
-    print(&format!("registered {}:{}", one_line(&name_of(&model)), one_line(&model.name)))?;
-    match model.properties.properties.get(NOTE) {
-        Some(note) => print(&one_line(note)),
-        None => Ok(()),
-    }
+    convert::outcome(&model)
 }
 
 /// `NAME=VALUE` of each argument.
@@ -234,6 +254,7 @@ async fn show(session: &Session, model: &str) -> Result<(), CliError> {
         ("Flavors", model.properties.flavors.keys().cloned().collect::<Vec<_>>().join("  ")),
         ("Tags", pairs(&model.tags)),
         ("Tags", pairs(&model.properties.tags)),
+        ("Conversion", model.properties.properties.get(CONVERSION_REPORT).cloned().unwrap_or_default()),
         ("Note", model.properties.properties.get(NOTE).cloned().unwrap_or_default()),
         ("Archived", if model.properties.is_archived { "yes".into() } else { String::new() }),
         ("Id", model.id.clone()),

@@ -21,6 +21,18 @@ pub type AssetContainer = Resource<ContainerProperties>;
 /// A property of a model version that the local workspace sets: what whoever registers it should know.
 pub const NOTE: &str = "mlconsole.note";
 
+/// A property that asks the local workspace to convert a scikit-learn model at registration; its only value is `onnx`.
+pub const CONVERT: &str = "mlconsole.convert";
+/// The environment for that, where the model brings none: `azureml:NAME:VERSION`, or a curated one.
+pub const CONVERT_ENVIRONMENT: &str = "mlconsole.convert_environment";
+/// What became of it: [`CONVERTING`], [`CONVERTED`] or [`NOT_CONVERTED`].
+pub const CONVERSION: &str = "mlconsole.conversion";
+/// The same in a sentence: how the two compare, or why there is no conversion.
+pub const CONVERSION_REPORT: &str = "mlconsole.conversion_report";
+pub const CONVERTING: &str = "running";
+pub const CONVERTED: &str = "native (converted)";
+pub const NOT_CONVERTED: &str = "not converted";
+
 /// Reference §5.5.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

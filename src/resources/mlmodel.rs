@@ -82,6 +82,14 @@ pub struct TensorInput {
     pub shape: Vec<i64>,
 }
 
+/// How a converted model answers: with one output of its graph, bare.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Answer {
+    pub output: String,
+    /// As one list, whatever the output's shape.
+    pub flat: bool,
+}
+
 /// A parameter of `predict`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
@@ -107,6 +115,11 @@ impl MlModel {
         Some(flavor.get("data").and_then(Value::as_str).unwrap_or("model.onnx").to_owned())
     }
 
+    /// How the graph of the onnx flavor answers, if this was a model of another kind. Written by the conversion.
+    pub fn answer(&self) -> Option<Answer> {
+        serde_json::from_value(self.flavors.get("onnx")?.get("answer")?.clone()).ok()
+    }
+
     /// The file of the sklearn flavor's pickle, relative to the folder.
     pub fn sklearn_pickle(&self) -> Option<String> {
         let flavor = self.flavors.get("sklearn")?;
@@ -121,6 +134,11 @@ impl MlModel {
     /// The example request in the form of MLflow's own server, relative to the folder.
     pub fn serving_example(&self) -> Option<&str> {
         self.saved_input_example_info.as_ref()?.serving_input_path.as_deref()
+    }
+
+    /// The signature's inputs as they are written: JSON.
+    pub fn signed_inputs(&self) -> Option<&str> {
+        self.signature.as_ref()?.inputs.as_deref()
     }
 
     /// What the signature says about inputs; one that cannot be read counts as none.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::api::convert;
 use super::api::tokens::Tokens;
 use super::app::{App, Options};
 use super::engine;
@@ -165,6 +166,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     // Before the first request can come in, so that none meets an endpoint that is not there yet.
     app.reconciler.resume().await?;
+    convert::resume(&app)?;
     let gateway = sockets.listen(&app, &tls)?;
     let minutes = super::minutes::keep(app.store.clone(), Arc::clone(&app.telemetry));
     let minutes = Background(tokio::spawn(minutes));

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::assets::{container_kind, noun, version_kind};
 use super::call::Call;
 use super::context::{entry, etag, overtaken, until_uncontended};
+use super::convert;
 use super::fault::Fault;
 use super::read;
 use crate::resources::asset::{ModelProperties, NOTE};
@@ -39,7 +40,7 @@ impl ControlPlane {
         if kind == AssetKind::Model {
             self.note(&mut wanted);
         }
-        until_uncontended(|| self.store_version(call, kind, name, version, &wanted))
+        until_uncontended(|| self.store_version(call, kind, name, version, wanted.clone()))
     }
 
     fn store_version(
@@ -48,10 +49,14 @@ impl ControlPlane {
         kind: AssetKind,
         name: &str,
         version: &str,
-        wanted: &Value,
+        mut wanted: Value,
     ) -> Result<Answer, Fault> {
         let key = Key::new(version_kind(kind), name, version);
         let existing = self.app.store.get(&key)?;
+        if kind == AssetKind::Model {
+            convert::prepare(&mut wanted, existing.as_ref().map(|doc| &doc.body))?;
+        }
+        let wanted = &wanted;
         let what = format!("Version {version} of {} \"{name}\"", noun(kind));
         call.check_version(&what, existing.as_ref().map(|doc| doc.etag))?;
         let status = if existing.is_some() { StatusCode::OK } else { StatusCode::CREATED };
@@ -73,6 +78,9 @@ impl ControlPlane {
             let log = journal(call, kind, name, version, existing.as_ref(), wanted);
             let change = log.into_iter().fold(change, Change::journal);
             self.app.store.commit(change).map_err(overtaken)?;
+            if convert::waits(wanted) && !existing.is_some_and(|doc| convert::waits(&doc.body)) {
+                convert::begin(&self.app, key);
+            }
         }
         let doc = self.version_doc(kind, name, version)?;
         Ok(Answer::json(status, &self.version_resource(kind, &doc))?.with("etag", etag(doc.etag)))

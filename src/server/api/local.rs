@@ -14,6 +14,7 @@ use super::call::Call;
 use super::context::{entry, overtaken, until_uncontended};
 use super::fault::Fault;
 use super::route::LocalPlace;
+use crate::resources::asset::{CONVERSION, CONVERSION_REPORT, CONVERTED};
 use crate::resources::ids::AssetKind;
 use crate::resources::live::{Listener, PoolInfo, WorkspaceInfo};
 use crate::resources::{Deployment, ModelReport, ModelVersion, ProvisioningState};
@@ -140,7 +141,14 @@ impl ControlPlane {
     /// What a registered model takes and gives and whether it runs here.
     fn inspect_model(&self, name: &str, version: &str) -> Result<Answer, Fault> {
         let (path, kind) = self.model_files(name, version)?;
-        Answer::ok(&inspected(path, kind, &format!("Model \"{name}\" version {version}"))?)
+        let mut report = inspected(path, kind, &format!("Model \"{name}\" version {version}"))?;
+        let model: ModelVersion = self.version_doc(AssetKind::Model, name, version)?.decode()?;
+        let properties = model.properties.properties;
+        if properties.get(CONVERSION).is_some_and(|state| state == CONVERTED) {
+            CONVERTED.clone_into(&mut report.runs);
+        }
+        report.notes.extend(properties.get(CONVERSION_REPORT).cloned());
+        Answer::ok(&report)
     }
 
     /// Where the files of a registered model are, and what kind of model it is.

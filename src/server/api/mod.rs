@@ -11,6 +11,7 @@ pub mod blob;
 mod call;
 mod check;
 mod context;
+pub mod convert;
 mod definitions;
 mod deployment_put;
 mod deployments;

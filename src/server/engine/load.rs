@@ -23,7 +23,8 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         Layout::Triton(found) => (found, None, Inputs::Unknown),
         Layout::Mlflow(found, model) => {
             let inputs = model.inputs();
-            (vec![found], Some(Dialect::Mlflow(Arc::new(inputs.clone()))), inputs)
+            let dialect = Dialect::Mlflow { signature: Arc::new(inputs.clone()), answer: model.answer() };
+            (vec![found], Some(dialect), inputs)
         }
     };
     let mut models = Vec::with_capacity(found.len());

@@ -201,6 +201,10 @@ pub struct ModelSource {
     pub flavors: BTreeMap<String, Value>,
     /// What an instance may take; `None`: whatever the machine has.
     pub memory: Option<InstanceMemory>,
+    /// The folder of its ONNX form, if it was converted and answers as the original does.
+    pub converted: Option<PathBuf>,
+    /// The deployment takes other forms of input than the hosted service does, which only Python knows.
+    pub lenient: bool,
 }
 
 /// Loads a model version for serving. `log` receives what is worth telling the operator, a line a call.

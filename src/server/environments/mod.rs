@@ -19,6 +19,8 @@ mod script;
 mod spec;
 mod tool;
 
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use check::{Packages, Report};
@@ -90,6 +92,18 @@ pub struct Built {
     pub warnings: Vec<String>,
     /// In use as long as this lives.
     pub lease: Lease,
+}
+
+impl Built {
+    /// Runs Python in this environment to its end and hands on its lines; whether it ended well. It dies when asked to
+    /// stop, and with the calling thread.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run(&self, arguments: &[&OsStr], stop: &Stop, line: &mut dyn FnMut(&str)) -> io::Result<bool> {
+        let end = child::run(child::command(&self.python).args(arguments), stop, line)?;
+        Ok(matches!(end, child::End::Exit(status) if status.success()))
+    }
 }
 
 /// What a clean-up did.

@@ -1,6 +1,7 @@
 //! MLflow models: served by the built-in engine where their `onnx` flavor allows it, else by Python with a generated
 //! scoring script (reference scoring-and-mlflow §4).
 
+pub mod convert;
 mod inspect;
 pub mod pickles;
 
@@ -18,6 +19,10 @@ use crate::resources::mlmodel::MlModel;
 pub const SCRIPT: &str = include_str!("../../../assets/mlflow_score.py");
 /// Names the model's folder below `AZUREML_MODEL_DIR`, as the hosted service has it.
 pub const FOLDER_VARIABLE: &str = "MLFLOW_MODEL_FOLDER";
+/// Set to `true`, forms of input are taken that the hosted service refuses.
+pub const LENIENT_VARIABLE: &str = "MLFLOW_LENIENT_INPUT";
+/// The same as a property of the deployment.
+pub const LENIENT_PROPERTY: &str = "mlflow_lenient_input";
 
 /// How an MLflow model runs.
 pub enum Way {
@@ -39,15 +44,31 @@ pub struct Hosted {
     pub variables: BTreeMap<String, String>,
 }
 
-/// Decides how a model of type `mlflow_model` runs, and loads it where that is the built-in engine. Call it as
-/// [`engine::load`], on a thread with a large stack.
+/// Whether it is known beforehand that a model runs in Python.
+pub fn needs_python(source: &ModelSource) -> bool {
+    source.model_type == "mlflow_model"
+        && source.converted.is_none()
+        && read(&source.path).is_ok_and(|(_, model)| source.lenient || model.onnx_data().is_none())
+}
+
+/// Decides how a model runs that is an MLflow model or was converted, and loads it where that is the built-in engine. Call
+/// it as [`engine::load`], on a thread with a large stack.
 ///
 /// # Errors
 /// It runs in neither way; the error says what is missing.
 pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Way, LoadError> {
+    if let Some(folder) = &source.converted {
+        log("native (converted): the ONNX form of this model is served, which was compared with it at registration");
+        let converted = ModelSource { path: folder.clone(), model_type: "mlflow_model".to_owned(), ..source.clone() };
+        return engine::load(&converted, log).map(Way::Native);
+    }
     let (folder, model) = read(&source.path)?;
-    if model.onnx_data().is_none() {
-        return Ok(Way::Python { hosted: hosted(&source.path, &folder, &model)?, why: None });
+    if source.lenient || model.onnx_data().is_none() {
+        let mut hosted = hosted(&source.path, &folder, &model)?;
+        if source.lenient {
+            hosted.variables.insert(LENIENT_VARIABLE.to_owned(), "true".to_owned());
+        }
+        return Ok(Way::Python { hosted, why: None });
     }
     let error = match engine::load(source, log) {
         Ok(servable) => return Ok(Way::Native(servable)),

@@ -152,7 +152,11 @@ impl Reconciler {
             Wanted::Model { source, environment } => {
                 let way = self.load(slot, endpoint, wanted, source.clone(), running.as_ref(), &log, tracker).await?;
                 match way {
-                    Way::Native(servable) => Loaded::native(servable, wanted),
+                    Way::Native(servable) => {
+                        let mut loaded = Loaded::native(servable, wanted);
+                        loaded.notes.extend(source.converted.map(|_| CONVERTED.to_owned()));
+                        loaded
+                    }
                     Way::Python { hosted, why } => {
                         tracker.plan(&plan(wanted.instances(), true, running.is_some()));
                         tracker.next();
@@ -255,7 +259,7 @@ impl Reconciler {
         };
         let work = move || {
             let say = |line: &str| say(&of_thread, fetcher, Level::Info, line);
-            if source.model_type == "mlflow_model" {
+            if source.model_type == "mlflow_model" || source.converted.is_some() {
                 mlflow::load(&source, &say)
             } else {
                 loader(&source, &say).map(Way::Native)
@@ -281,6 +285,9 @@ impl Reconciler {
         }
     }
 }
+
+/// Said of a deployment whose model was converted.
+const CONVERTED: &str = "Native (converted): the model's ONNX form runs in the built-in engine.";
 
 /// What is going to be done.
 fn plan(instances: u32, python: bool, replaces: bool) -> Vec<String> {

@@ -90,10 +90,7 @@ impl Wanted {
     pub fn needs_python(&self) -> bool {
         match self {
             Self::Script(_) => true,
-            Self::Model { source, .. } => {
-                source.model_type == "mlflow_model"
-                    && mlflow::read(&source.path).is_ok_and(|(_, model)| model.onnx_data().is_none())
-            }
+            Self::Model { source, .. } => mlflow::needs_python(source),
         }
     }
 }
@@ -142,7 +139,10 @@ fn script_in(folder: &Path, script: &str) -> Result<PathBuf, ArmError> {
 }
 
 /// What an environment must hold; `reference` names a registered one or a curated one.
-fn environment(store: &Store, reference: &str) -> Result<Spec, ArmError> {
+///
+/// # Errors
+/// It is unknown, or cannot be built here.
+pub fn environment(store: &Store, reference: &str) -> Result<Spec, ArmError> {
     let parsed = AssetRef::parse(reference).map_err(|e| ArmError::new("BadArgument", e.to_string()))?;
     let (name, version) = match &parsed {
         AssetRef::Id(id) => match id.asset() {

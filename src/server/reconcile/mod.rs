@@ -20,6 +20,8 @@ mod tests;
 mod tracker;
 mod turns;
 
+pub use self::kind::environment as environment_of;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

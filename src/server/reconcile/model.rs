@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::LOAD_LIMIT_PROPERTY;
 use super::memory::memory_of;
+use crate::resources::asset::{CONVERSION, CONVERTED};
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
 use crate::resources::{ArmError, Deployment, EnvironmentVersion, ModelVersion};
 use crate::server::api::blob::layout::Assets;
 use crate::server::engine::{LoadError, ModelSource};
+use crate::server::mlflow::{self, convert};
 use crate::server::store::{Doc, Key, Kind, Store, StoreError};
 
 /// Deep graphs recurse deeply while they are optimised.
@@ -36,6 +38,8 @@ pub(super) fn model_source(store: &Store, deployment: &Deployment, model: &str) 
         return Err(missing(format!("\"{}\" does not exist.", path.display())));
     }
     let anonymous = version.properties.is_anonymous;
+    let converted = version.properties.properties.get(CONVERSION).is_some_and(|state| state == CONVERTED);
+    let converted = converted.then(|| convert::folder(store.dir(), &doc.key.parent, &doc.key.name));
     Ok(ModelSource {
         path,
         model_type: version.properties.model_type,
@@ -43,7 +47,19 @@ pub(super) fn model_source(store: &Store, deployment: &Deployment, model: &str) 
         version: if anonymous { "1".to_owned() } else { doc.key.name },
         flavors: version.properties.flavors,
         memory: Some(memory_of(deployment)?),
+        converted: converted.filter(|folder| folder.is_dir()),
+        lenient: is_lenient(deployment),
     })
+}
+
+/// Whether a deployment of an MLflow model takes forms of input that the hosted service refuses.
+fn is_lenient(deployment: &Deployment) -> bool {
+    let properties = &deployment.properties;
+    let said = [
+        properties.environment_variables.get(mlflow::LENIENT_VARIABLE),
+        properties.properties.get(mlflow::LENIENT_PROPERTY),
+    ];
+    said.into_iter().flatten().any(|text| ["1", "true", "yes"].contains(&text.trim().to_ascii_lowercase().as_str()))
 }
 
 /// The environment's name if it brings a server of its own; `None` for all others, which an ONNX model does without.

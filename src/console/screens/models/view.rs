@@ -9,6 +9,7 @@ use crate::console::app::model::Model;
 use crate::console::look::ui::{cut, span, wrap};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::table::{Table, first};
+use crate::resources::asset::CONVERTED;
 use crate::resources::{ModelReport, OperatorUse, TensorSpec};
 
 /// Draws the screen.
@@ -141,10 +142,8 @@ fn inspected(model: &Model, ui: &mut Ui, area: Rect, report: &ModelReport) {
     let theme = &model.theme;
     let (glyph, style, text) = match (report.native, report.unsupported.is_empty()) {
         _ if report.runs == "python" => (theme.glyphs.dot, theme.ok, "runs here, in Python".to_owned()),
+        _ if report.runs == CONVERTED => (theme.glyphs.dot, theme.ok, format!("runs here: {CONVERTED}")),
         _ if report.runs == "script" => (theme.glyphs.dot, theme.ok, "runs here with a scoring script".to_owned()),
-        (true, _) if report.runs == "native (converted)" => {
-            (theme.glyphs.dot, theme.ok, "runs here: native (converted)".to_owned())
-        }
         (true, _) => (theme.glyphs.dot, theme.ok, "runs here, in the built-in engine".to_owned()),
         (false, true) => (theme.glyphs.ring, theme.warn, "is not served by the built-in engine".to_owned()),
         (false, false) => {

@@ -137,12 +137,12 @@ fn find<'s>(signature: &'s [Column], name: &str) -> Option<&'s Column> {
 }
 
 fn wanted(name: &str, datatype: Datatype, column: Option<&Column>) -> Option<Wanted> {
-    let cast = column.map_or(Cast::None, |column| Cast::to(&column.kind));
+    let cast = column.map_or(Cast::None, |column| Cast::to(&column.kind, datatype == Datatype::Bool));
     Some(Wanted { name: name.to_owned(), datatype, cast })
 }
 
 /// Whether the frame has the signature's columns in its order, none more, all of real numbers: nothing to choose or cast.
 fn is_as_signed(columns: &[String], signature: &[Column]) -> bool {
     columns.len() == signature.len()
-        && columns.iter().zip(signature).all(|(name, c)| *name == c.name && Cast::to(&c.kind) == Cast::Number)
+        && columns.iter().zip(signature).all(|(name, c)| *name == c.name && Cast::to(&c.kind, true) == Cast::Number)
 }

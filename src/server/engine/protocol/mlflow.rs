@@ -80,12 +80,15 @@ pub enum Cast {
     Wrapped,
     /// `boolean`: everything but nought and nothing is true.
     Truth,
+    /// The same as one or nought, for a graph that takes numbers.
+    TruthAsNumber,
 }
 
 impl Cast {
-    /// The cast to a type of the signature.
-    pub fn to(kind: &str) -> Self {
+    /// The cast to a type of the signature; `truths` says whether the graph takes truth values themselves.
+    pub fn to(kind: &str, truths: bool) -> Self {
         match kind {
+            "boolean" if !truths => Self::TruthAsNumber,
             "double" | "float" => Self::Number,
             "long" => Self::Whole,
             "integer" => Self::Wrapped,
@@ -117,16 +120,21 @@ impl Cast {
                 };
                 Ok(Cell::Signed(if self == Self::Wrapped { i64::from(whole as i32) } else { whole }))
             }
-            (Self::Truth, cell) => Ok(Cell::Truth(match cell {
-                Cell::Null => false,
-                Cell::Truth(v) => v,
-                Cell::Signed(v) => v != 0,
-                Cell::Unsigned(v) => v != 0,
-                Cell::Float(v) => v != 0.0,
-                Cell::Text(text) => !text.is_empty(),
-            })),
+            (Self::Truth, cell) => Ok(Cell::Truth(is_true(&cell))),
+            (Self::TruthAsNumber, cell) => Ok(Cell::Unsigned(is_true(&cell).into())),
             (_, cell) => Ok(cell),
         }
+    }
+}
+
+fn is_true(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Null => false,
+        Cell::Truth(v) => *v,
+        Cell::Signed(v) => *v != 0,
+        Cell::Unsigned(v) => *v != 0,
+        Cell::Float(v) => *v != 0.0,
+        Cell::Text(text) => !text.is_empty(),
     }
 }
 
@@ -141,16 +149,17 @@ mod tests {
 
     #[test]
     fn cells_are_cast_as_pandas_casts_them() {
-        let wrapped = Cast::to("integer");
+        let wrapped = Cast::to("integer", true);
         assert_eq!(wrapped.apply(Cell::Unsigned((1 << 32) + 5)), Ok(Cell::Signed(5)));
-        assert_eq!(Cast::to("long").apply(Cell::Float(-2.75)), Ok(Cell::Signed(-2)));
-        assert_eq!(Cast::to("double").apply(Cell::Truth(true)), Ok(Cell::Float(1.0)));
-        assert_eq!(Cast::to("double").apply(Cell::Null), Ok(Cell::Null));
-        assert_eq!(Cast::to("boolean").apply(text("true")), Ok(Cell::Truth(true)));
-        assert_eq!(Cast::to("boolean").apply(Cell::Unsigned(0)), Ok(Cell::Truth(false)));
-        assert_eq!(Cast::to("string").apply(text("7")), Ok(text("7")));
+        assert_eq!(Cast::to("long", true).apply(Cell::Float(-2.75)), Ok(Cell::Signed(-2)));
+        assert_eq!(Cast::to("double", true).apply(Cell::Truth(true)), Ok(Cell::Float(1.0)));
+        assert_eq!(Cast::to("double", true).apply(Cell::Null), Ok(Cell::Null));
+        assert_eq!(Cast::to("boolean", true).apply(text("true")), Ok(Cell::Truth(true)));
+        assert_eq!(Cast::to("boolean", true).apply(Cell::Unsigned(0)), Ok(Cell::Truth(false)));
+        assert_eq!(Cast::to("boolean", false).apply(Cell::Truth(true)), Ok(Cell::Unsigned(1)));
+        assert_eq!(Cast::to("string", true).apply(text("7")), Ok(text("7")));
         for (kind, cell) in [("long", Cell::Null), ("double", text("old")), ("integer", text("x"))] {
-            assert!(Cast::to(kind).apply(cell).is_err(), "{kind}");
+            assert!(Cast::to(kind, true).apply(cell).is_err(), "{kind}");
         }
     }
 

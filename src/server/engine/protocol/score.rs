@@ -11,7 +11,7 @@ use tract_onnx::prelude::{TValue, TVec};
 
 use super::nested::Array;
 use super::{Fault, Slots, mlflow, plain, v2_input, write};
-use crate::resources::mlmodel::Inputs;
+use crate::resources::mlmodel::{Answer, Inputs};
 use crate::server::engine::onnx::model::{OnnxModel, Output};
 
 /// Whose rules a `/score` body follows.
@@ -19,8 +19,9 @@ use crate::server::engine::onnx::model::{OnnxModel, Output};
 pub enum Dialect {
     /// An ONNX file of its own: `input_data` or `inputs`; answers by output name.
     Custom,
-    /// An MLflow model: `input_data` only, in the form that its signature takes.
-    Mlflow(Arc<Inputs>),
+    /// An MLflow model: `input_data` only, in the form that its signature takes. One that was converted from another
+    /// kind answers with one output, as its own `predict` does.
+    Mlflow { signature: Arc<Inputs>, answer: Option<Answer> },
 }
 
 impl Dialect {
@@ -28,7 +29,14 @@ impl Dialect {
     pub fn signature(&self) -> Option<&Inputs> {
         match self {
             Self::Custom => None,
-            Self::Mlflow(inputs) => Some(inputs),
+            Self::Mlflow { signature, .. } => Some(signature),
+        }
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Custom => None,
+            Self::Mlflow { answer, .. } => answer.as_ref(),
         }
     }
 
@@ -67,7 +75,7 @@ fn parse(model: &OnnxModel, dialect: &Dialect, body: &[u8]) -> Result<(TVec<TVal
     let Some(form) = form else {
         return Err(Fault::bad(match dialect {
             Dialect::Custom => "the body has neither 'input_data' nor 'inputs'".to_owned(),
-            Dialect::Mlflow(_) => "A value is not provided for the 'input_data' parameter.".to_owned(),
+            Dialect::Mlflow { .. } => "A value is not provided for the 'input_data' parameter.".to_owned(),
         }));
     };
     Ok((slots.finish()?, form))
@@ -283,6 +291,13 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
 /// When flattened outputs differ in length: MLflow cannot make records of them either.
 pub fn answer(model: &OnnxModel, dialect: &Dialect, form: Form, outputs: &[TValue]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(64 + outputs.iter().map(|t| t.len() * 12).sum::<usize>());
+    let converted = dialect.answer().map(|answer| (answer, position(model, &answer.output)));
+    if let Some((answer, Some(at))) = converted {
+        let (tensor, datatype) = (&outputs[at], model.outputs[at].spec.datatype);
+        let write = if answer.flat { write::flat } else { write::nested };
+        write(&mut out, tensor, datatype);
+        return Ok(out);
+    }
     if form == Form::Frame && *dialect != Dialect::Custom {
         records(model, outputs, &mut out)?;
         return Ok(out);
@@ -301,6 +316,10 @@ pub fn answer(model: &OnnxModel, dialect: &Dialect, form: Form, outputs: &[TValu
     }
     out.push(b'}');
     Ok(out)
+}
+
+fn position(model: &OnnxModel, output: &str) -> Option<usize> {
+    model.outputs.iter().position(|o| o.spec.name == output)
 }
 
 fn records(model: &OnnxModel, outputs: &[TValue], out: &mut Vec<u8>) -> Result<(), String> {
