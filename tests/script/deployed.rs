@@ -1,0 +1,158 @@
+//! A model with a scoring script and a conda file, from its files to its end, through the real program.
+
+use serde_json::{Value, json};
+
+use crate::python::pythons;
+use crate::workspace::{Home, Said, wait};
+
+const SCORE: &str = r#"
+import json, os, subprocess
+
+def init():
+    global weights
+    folder = os.environ["AZUREML_MODEL_DIR"]
+    weights = json.load(open(os.path.join(folder, "model", "weights.json")))
+    print("weights of version", os.path.basename(folder), "are here")
+
+def run(data):
+    what = json.loads(data)
+    if what == "pids":
+        child = subprocess.Popen(["sleep", "600"])
+        return [os.getpid(), child.pid]
+    return {"version": VERSION, "sum": sum(w * x for w, x in zip(weights, what))}
+"#;
+
+const DEPLOYMENT: &str = r#"
+name: blue
+endpoint_name: sums
+model:
+  name: weights
+  version: 7
+  path: ./model
+code_configuration:
+  code: ./CODE
+  scoring_script: score.py
+environment:
+  name: sums-env
+  version: VERSION
+  image: mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04
+  conda_file:
+    channels: [conda-forge]
+    dependencies:
+      - pip
+      - pip:
+          - azureml-inference-server-http
+instance_type: Standard_DS3_v2
+instance_count: 1
+request_settings:
+  max_concurrent_requests_per_instance: 8
+  request_timeout_ms: 20000
+environment_variables:
+  WORKER_COUNT: "2"
+"#;
+
+impl Home {
+    /// Files of a version of the deployment; the answer is its YAML file.
+    fn version(&self, version: u32, score: &str) -> String {
+        self.write("model/weights.json", "[1, 10, 100]");
+        self.write(&format!("v{version}/score.py"), &format!("VERSION = {version}\n{score}"));
+        let text = DEPLOYMENT.replace("CODE", &format!("v{version}")).replace("version: VERSION", "version: 1");
+        self.write(&format!("v{version}.yml"), &text)
+    }
+
+    fn ask(&self, body: &Value) -> Said {
+        let file = self.write("request.json", &body.to_string());
+        self.run(&["endpoint", "invoke", "sums", "-r", &file])
+    }
+}
+
+fn is_alive(pid: i64) -> bool {
+    // Gone, or a zombie that only its parent can see off.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Children of a process that have ended and were not reaped.
+fn zombies_of(pid: u32) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    stats
+        .filter(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(&format!("Z {pid} "))))
+        .collect()
+}
+
+#[test]
+fn a_script_with_its_model_and_environment_lives_through_updates_failures_and_the_workspaces_death() {
+    if pythons().is_none() {
+        return;
+    }
+    let home = Home::new();
+    let workspace = home.serve();
+    let endpoint = home.write("endpoint.yml", "name: sums\nauth_mode: key\n");
+    home.run(&["endpoint", "create", "-f", &endpoint]).ok();
+    let first = home.version(1, SCORE);
+    let created = home.run(&["deployment", "create", "-f", &first, "--all-traffic"]).ok();
+    for phase in ["fetch model", "build environment", "start 1 instance"] {
+        assert!(created.err.contains(phase), "{phase}: {}", created.err);
+    }
+    let answer = home.ask(&json!([1, 2, 3])).ok();
+    assert_eq!(serde_json::from_str::<Value>(&answer.out).unwrap(), json!({"version": 1, "sum": 321}));
+
+    // Both containers' logs.
+    let logs = |container: &str| home.run(&["deployment", "logs", "sums", "blue", "-c", container]).ok().out;
+    assert!(logs("inference-server").contains("weights of version 7 are here"), "{}", logs("inference-server"));
+    let storage = logs("storage-initializer");
+    assert!(storage.contains("azureml-inference-server-http") && storage.contains("is ignored"), "{storage}");
+
+    // An update under load drops nothing, and finds the environment there.
+    let request = home.write("load.json", "[1, 2, 3]");
+    let report = home.path("report.json");
+    let load = ["load", "sums", "--rate", "60", "--duration", "6s", "-r", &request, "--json", report.to_str().unwrap()];
+    let load = home.start(&load);
+    let second = home.version(2, SCORE);
+    home.run(&["deployment", "update", "sums", "blue", "-f", &second]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&home.ask(&json!([1, 1, 1])).ok().out).unwrap()["version"], 2);
+    home.run(&["deployment", "scale", "sums", "blue", "2"]).ok();
+    home.run(&["deployment", "restart", "sums", "blue"]).ok();
+    let load = load.wait_with_output().unwrap();
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(report["statuses"], json!({"200": 360}), "{}", String::from_utf8_lossy(&load.stderr));
+
+    // One that fails says why, and the previous version goes on.
+    let broken = home.version(3, "def init():\n    raise KeyError('no weights')\ndef run(data): pass\n");
+    let failed = home.run(&["deployment", "update", "sums", "blue", "-f", &broken]);
+    assert_ne!(failed.code, Some(0));
+    assert!(failed.err.contains("KeyError: 'no weights'") && failed.err.contains("keeps serving"), "{}", failed.err);
+    assert_eq!(serde_json::from_str::<Value>(&home.ask(&json!([0, 1, 0])).ok().out).unwrap()["sum"], 10);
+
+    // Nothing outlives the workspace, however it ends, not even what the script has started.
+    let pids: Vec<i64> = serde_json::from_str(&home.ask(&json!("pids")).ok().out).unwrap();
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+    assert_eq!(zombies_of(workspace.pid()), Vec::<String>::new());
+    workspace.kill();
+    wait("no process is left", || !pids.iter().any(|pid| is_alive(*pid)));
+
+    // It comes back as it was: the version that served.
+    let workspace = home.serve();
+    let answer = home.ask(&json!([0, 0, 1])).ok();
+    assert_eq!(serde_json::from_str::<Value>(&answer.out).unwrap(), json!({"version": 2, "sum": 100}));
+    let pids: Vec<i64> = serde_json::from_str(&home.ask(&json!("pids")).ok().out).unwrap();
+    assert!(workspace.terminate());
+    wait("no process is left", || !pids.iter().any(|pid| is_alive(*pid)));
+
+    // Deleted while init() hangs, it is gone within a moment, and its files with it.
+    let workspace = home.serve();
+    let hung = home.version(
+        4,
+        "import time\ndef init():\n    print('waiting for ever')\n    time.sleep(3600)\ndef run(data): pass\n",
+    );
+    let hung = home.start(&["deployment", "create", "-f", &hung, "-n", "green"]);
+    let log = || home.run(&["deployment", "logs", "sums", "green"]).out;
+    wait("init() hangs", || log().contains("waiting for ever"));
+    home.run(&["deployment", "delete", "sums", "green", "--yes"]).ok();
+    assert!(!hung.wait_with_output().unwrap().status.success());
+    home.run(&["traffic", "set", "sums", "blue=0", "--yes"]).ok();
+    home.run(&["deployment", "delete", "sums", "blue", "--yes"]).ok();
+    wait("its files are gone", || std::fs::read_dir(home.path("data/run")).unwrap().next().is_none());
+    assert_eq!(zombies_of(workspace.pid()), Vec::<String>::new());
+    workspace.kill();
+}
