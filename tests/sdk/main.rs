@@ -61,6 +61,11 @@ fn triton_and_mlflow_models_need_no_code() {
 }
 
 #[test]
+fn scripts_environments_and_pickles_run_as_on_azure() {
+    story("scripts.py");
+}
+
+#[test]
 fn keys_and_tokens_let_in_and_keep_out() {
     story("credentials.py");
 }

@@ -45,6 +45,22 @@ pub fn without_foreign_settings(command: &mut Command) {
     command.env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
 }
 
+/// For a workspace that builds environments: uv of the test environment on the path, its downloads kept for the next run,
+/// and the certificates that this machine's package index may need.
+pub fn with_packages(command: &mut Command) {
+    if let Some(target) = Path::new(env!("CARGO_TARGET_TMPDIR")).parent() {
+        let bin = target.join("test-venv/sdk/bin");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let joined = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)));
+        command.env("PATH", joined.unwrap_or(path)).env("UV_CACHE_DIR", target.join("test-venv/uv-cache"));
+    }
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+}
+
 /// Prints what a script said; panics when it failed.
 pub fn report(script: &str, output: &Output) {
     let said = String::from_utf8_lossy(&output.stdout);

@@ -24,6 +24,7 @@ impl Workspace {
         let log = File::create(folder.path().join("serve.log")).expect("a log file");
         let mut command = Command::new(BINARY);
         crate::python::without_foreign_settings(&mut command);
+        crate::python::with_packages(&mut command);
         let child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--plain-http", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
@@ -62,6 +63,7 @@ impl Workspace {
             .arg(stories.join(script))
             .env("MLCONSOLE_ASSETS", Path::new(env!("CARGO_MANIFEST_DIR")).join("assets"))
             .env("MLCONSOLE_READY_FILE", self.folder.path().join("ready.json"))
+            .env("MLCONSOLE_DATA", self.folder.path().join("data"))
             .env("TMPDIR", self.folder.path())
             .current_dir(self.folder.path())
             .output()
