@@ -179,7 +179,7 @@ impl CheckRequest {
         match &file.environment {
             Some(AssetSource::Registered(reference)) => request.environment = Some(reference.to_string()),
             Some(AssetSource::Inline(inline)) => {
-                let name = inline.name.clone().unwrap_or_else(|| "of the deployment".to_owned());
+                let name = inline.name.clone().unwrap_or_else(|| "inline".to_owned());
                 request.inline = Some(InlineEnvironment {
                     name,
                     conda_file: inline.conda.as_ref().map(Conda::text).transpose()?,

@@ -2,9 +2,9 @@
 
 use super::table::{
     Action, Row,
-    Scope::{Activity, Logs, Models, Workspace},
+    Scope::{Activity, Environments, Logs, Models, Workspace},
 };
-use crate::console::screens::{activity, logs, models, workspace};
+use crate::console::screens::{activity, environments, logs, models, workspace};
 
 /// The rows.
 pub const ROWS: &[Row] = &[
@@ -44,6 +44,34 @@ pub const ROWS: &[Row] = &[
         .footer(40, "archive")
         .unless(models::no_version)
         .command("mlconsole model archive NAME:VERSION"),
+    Row::new(Action::OpenEnvironments, "models.environments", "Python environments of this machine", Models, &["e"])
+        .footer(30, "environments")
+        .command("mlconsole environment list --built"),
+    Row::new(Action::BuildEnvironment, "environment.build", "Build the environment", Environments, &["b", "enter"])
+        .write()
+        .footer(95, "build")
+        .unless(environments::cannot_build)
+        .command("mlconsole environment build NAME:VERSION"),
+    Row::new(Action::BuildOther, "environment.new", "Build from a conda file, or a curated one", Environments, &["n"])
+        .write()
+        .footer(90, "build another")
+        .unless(environments::cannot_ask)
+        .command("mlconsole environment build -f FILE"),
+    Row::new(Action::RemoveEnvironment, "environment.remove", "Remove from disk", Environments, &["shift-d", "delete"])
+        .change(environments::ask_remove)
+        .footer(80, "remove")
+        .unless(environments::cannot_remove)
+        .command("mlconsole environment clean KEY"),
+    Row::new(Action::CleanEnvironments, "environment.clean", "Remove all that nobody uses", Environments, &["c"])
+        .change(environments::ask_clean)
+        .footer(70, "clean up")
+        .unless(environments::nothing_to_clean)
+        .command("mlconsole environment clean"),
+    Row::new(Action::InstallUv, "environment.uv", "Install uv, which builds many times faster", Environments, &["i"])
+        .change(environments::ask_uv)
+        .footer(60, "install uv")
+        .unless(environments::no_uv_needed)
+        .command("mlconsole environment install-uv"),
     Row::new(Action::Open, "activity.open", "Show it in full", Activity, &["enter", "right"])
         .footer(95, "in full")
         .unless(activity::nothing_selected),
@@ -55,6 +83,15 @@ pub const ROWS: &[Row] = &[
         .footer(85, "cancel")
         .command("mlconsole operation cancel NAME")
         .unless(activity::cannot_cancel),
+    Row::new(
+        Action::OpenEnvironments,
+        "workspace.environments",
+        "Python environments of this machine",
+        Workspace,
+        &["e"],
+    )
+    .footer(80, "environments")
+    .command("mlconsole environment list --built"),
     Row::new(Action::SwitchContext, "context.use", "Change to the context", Workspace, &["enter"])
         .footer(90, "change to")
         .unless(workspace::cannot_switch)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::load::{LoadProgress, LoadReport};
 use crate::resources::live::{SampleRequest, WorkspaceInfo};
+use crate::resources::python::{BuildRequest, CleanRequest, HeldEnvironments};
 use crate::resources::{
     AssetContainer, Deployment, Endpoint, EndpointKeys, EndpointToken, EnvironmentVersion, LogLine, ModelReport,
     ModelVersion, RequestSample, TrafficMap,
@@ -75,6 +76,11 @@ pub enum Call {
         version: String,
     },
     Environments,
+    /// Python environments on disk.
+    HeldEnvironments,
+    BuildEnvironment(BuildRequest),
+    CleanEnvironments(CleanRequest),
+    InstallUv,
     CancelOperation {
         operation: String,
     },
@@ -123,6 +129,9 @@ impl Call {
             | Self::RegisterModel { .. }
             | Self::ArchiveModel { .. }
             | Self::CancelOperation { .. }
+            | Self::BuildEnvironment(_)
+            | Self::CleanEnvironments(_)
+            | Self::InstallUv
             | Self::InstallSample
             | Self::ServeFile { .. }
             | Self::ApplyYaml { .. } => true,
@@ -132,6 +141,7 @@ impl Call {
             | Self::ModelVersions { .. }
             | Self::Inspect { .. }
             | Self::Environments
+            | Self::HeldEnvironments
             | Self::Requests { .. }
             | Self::Info
             | Self::Sample { .. }
@@ -154,6 +164,7 @@ impl Call {
                 | Self::ModelVersions { .. }
                 | Self::Inspect { .. }
                 | Self::Environments
+                | Self::HeldEnvironments
                 | Self::Requests { .. }
                 | Self::Info
                 | Self::Sample { .. }
@@ -219,6 +230,7 @@ pub enum Answer {
     ModelVersions(Vec<ModelVersion>),
     Report(Box<ModelReport>),
     Environments(BTreeMap<String, Vec<EnvironmentVersion>>),
+    Held(Box<HeldEnvironments>),
     Requests(Vec<RequestSample>),
     Info(Box<WorkspaceInfo>),
     Sample(Box<SampleRequest>),

@@ -36,7 +36,7 @@ impl Reporter {
         let _ = self.events.send(event);
     }
 
-    fn operation(&self, operation: &Operation) {
+    pub(super) fn operation(&self, operation: &Operation) {
         let text = operation.running().map_or_else(|| operation.status.to_lowercase(), Phase::said);
         let operation = Some(Box::new(operation.clone()));
         let _ = self.events.send(Event::Progress { epoch: self.epoch, task: self.task, text, operation });
@@ -103,7 +103,7 @@ async fn write(w: &Workspace, call: Call, report: &Reporter) -> Result<Result<An
         Call::ApplyYaml { path } => {
             super::apply::file(w, &path, |text| report.say(text), |operation| report.operation(operation)).await
         }
-        other => return Err(other),
+        other => return super::python::write(w, other, report).await,
     })
 }
 
@@ -125,6 +125,7 @@ async fn read(w: &Workspace, call: Call, report: &Reporter) -> Result<Answer, Cl
             }
             Ok(Answer::Environments(all))
         }
+        Call::HeldEnvironments => w.held_environments().await.map(|held| Answer::Held(Box::new(held))),
         Call::Requests { endpoint, deployment, limit } => {
             w.requests(&endpoint, deployment.as_deref(), limit).await.map(Answer::Requests)
         }

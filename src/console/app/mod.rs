@@ -22,6 +22,7 @@ mod opening;
 /// How the console is started.
 pub mod options;
 mod poller;
+mod python;
 mod run;
 /// What is remembered from one run to the next.
 pub mod saved;

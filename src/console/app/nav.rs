@@ -27,6 +27,8 @@ pub enum Place {
     },
     Activity,
     Workspace,
+    /// Python environments of this machine.
+    Environments,
 }
 
 impl Place {
@@ -46,6 +48,7 @@ impl Place {
             Self::DeploymentForm { name: Some(name), .. } => format!("Edit {name}"),
             Self::Activity => "Activity".into(),
             Self::Workspace => "Workspace".into(),
+            Self::Environments => "Environments".into(),
         }
     }
 
@@ -57,7 +60,7 @@ impl Place {
                 Some(endpoint)
             }
             Self::EndpointForm { name } => name.as_deref(),
-            Self::Dashboard | Self::Models | Self::Activity | Self::Workspace => None,
+            Self::Dashboard | Self::Models | Self::Activity | Self::Workspace | Self::Environments => None,
         }
     }
 }

@@ -122,6 +122,7 @@ fn entries(model: &Model) -> Vec<Entry> {
     go("models".into(), Place::Models);
     go("activity".into(), Place::Activity);
     go("workspace".into(), Place::Workspace);
+    go("environments".into(), Place::Environments);
     for endpoint in model.data.endpoints.values() {
         let name = &endpoint.name;
         go(name.clone(), Place::Endpoint(name.clone()));

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod dashboard;
 mod draw;
 pub mod endpoint;
+pub mod environments;
 /// Pictures and words several screens share.
 pub mod figures;
 pub mod form;
@@ -169,6 +170,7 @@ pub struct States {
     pub logs: logs::State,
     pub activity: activity::State,
     pub models: models::State,
+    pub environments: environments::State,
     pub workspace: workspace::State,
     pub test: test::State,
     pub connect: connect::State,
@@ -176,7 +178,7 @@ pub struct States {
 }
 
 /// All screens.
-static ALL: [&dyn Screen; 11] = [
+static ALL: [&dyn Screen; 12] = [
     &dashboard::Dashboard,
     &endpoint::EndpointScreen,
     &traffic::Traffic,
@@ -184,6 +186,7 @@ static ALL: [&dyn Screen; 11] = [
     &logs::Logs,
     &activity::Activity,
     &models::Models,
+    &environments::Environments,
     &workspace::WorkspaceScreen,
     &test::Test,
     &connect::Connect,
@@ -204,6 +207,7 @@ fn screen_of(model: &Model, place: &Place) -> &'static dyn Screen {
         Place::Logs { .. } => &logs::Logs,
         Place::Activity => &activity::Activity,
         Place::Models => &models::Models,
+        Place::Environments => &environments::Environments,
         Place::Workspace => &workspace::WorkspaceScreen,
         Place::Test { .. } => &test::Test,
         Place::Connect(_) => &connect::Connect,

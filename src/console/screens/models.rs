@@ -187,6 +187,7 @@ impl Screen for Models {
                 let purpose = prompt::Purpose::Screen { tag: "deploy" };
                 model.overlays.push(Overlay::Prompt(prompt::State::line(purpose, "Deploy", &hint, &first)));
             }
+            Action::OpenEnvironments => return model.open(Place::Environments),
             Action::ArchiveModel => {
                 if let Some((name, version)) = version(model) {
                     let title = format!("archive {name}:{version}");

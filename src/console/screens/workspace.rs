@@ -68,6 +68,7 @@ impl Screen for WorkspaceScreen {
     fn update(&self, model: &mut Model, action: Action, _: Option<char>) -> Vec<Effect> {
         match (action, model.workspace.list.selected().map(String::from)) {
             (Action::SwitchContext, Some(name)) => palette::switch(model, &name),
+            (Action::OpenEnvironments, _) => model.open(Place::Environments),
             _ => Vec::new(),
         }
     }

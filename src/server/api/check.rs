@@ -236,7 +236,10 @@ impl Check<'_> {
     fn packages(&mut self, spec: &Spec) {
         let report = self.plane.app.environments.check(spec, &Stop::new());
         for note in &report.notes {
-            self.say(Verdict::Warning, "environment", note.as_str());
+            self.say(Verdict::Good, "environment", note.as_str());
+        }
+        for warning in &report.warnings {
+            self.say(Verdict::Warning, "environment", warning.as_str());
         }
         match report.python {
             Ok(python) => self.say(Verdict::Good, "python", python),

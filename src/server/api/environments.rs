@@ -164,7 +164,7 @@ impl ControlPlane {
         if let Some(doc) = doc {
             let environment: EnvironmentVersion = doc.decode()?;
             let shown = match environment.properties.is_anonymous {
-                true => "of the deployment".to_owned(),
+                true => "inline".to_owned(),
                 false => format!("{}:{}", doc.key.parent, doc.key.name),
             };
             return Ok(Spec::of_environment(&environment, &shown)?);

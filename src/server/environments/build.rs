@@ -85,7 +85,7 @@ impl<'a> Order<'a> {
         digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let asked = self.spec.asks_for("azureml-defaults");
         if self.inject && self.spec.origin == Origin::Files && !asked {
             return vec![format!(

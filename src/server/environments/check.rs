@@ -15,6 +15,8 @@ pub struct Report {
     pub packages: Packages,
     /// What is read differently from how it is written.
     pub notes: Vec<String>,
+    /// What works here and not on Azure.
+    pub warnings: Vec<String>,
     /// Whether it would be built by uv.
     pub uv: bool,
 }
@@ -39,6 +41,7 @@ impl Environments {
             python: Err(String::new()),
             packages: Packages::NotChecked("there is no interpreter to check them for".into()),
             notes: spec.notes.clone(),
+            warnings: Vec::new(),
             uv: false,
         };
         let tool = match self.tool() {
@@ -59,6 +62,7 @@ impl Environments {
         report.python = Ok(format!("{} ({})", interpreter.version, interpreter.path.display()));
         let order = Order::new(spec, interpreter, self.settings.mlflow_full);
         report.notes.clone_from(&order.notes);
+        report.warnings = order.warnings();
         report.packages = match self.list().into_iter().find(|held| held.key == order.key() && !held.python.is_empty())
         {
             Some(held) => Packages::Built(held.packages.len()),
