@@ -12,6 +12,7 @@ use super::{Session, asset, files};
 use crate::client::NewEnvironment;
 use crate::resources::EnvironmentVersion;
 use crate::resources::ids::AssetKind;
+use crate::resources::yaml::Conda;
 
 /// Registered environments.
 #[derive(Debug, Subcommand)]
@@ -101,9 +102,7 @@ async fn register(session: &Session, args: RegisterArgs) -> Result<(), CliError>
     new.image = args.image.or(new.image);
     new.description = args.description.or(new.description);
     if let Some(conda) = &args.conda_file {
-        let text = std::fs::read_to_string(conda)
-            .map_err(|e| CliError::failed(format!("the conda file {} cannot be read: {e}", conda.display())))?;
-        new.conda_file = Some(text);
+        new.conda_file = Some(Conda::File(conda.clone()).text()?);
     }
     if new.name.is_none() {
         return Err(CliError::usage("a registered environment needs a name: give --name, or `name:` in the file"));

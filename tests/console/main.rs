@@ -2,6 +2,7 @@
 
 mod actions;
 mod dump;
+mod environments;
 mod fixture;
 mod flood;
 mod habits;

@@ -42,7 +42,8 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
         ui.text(x, line.y, line.right().saturating_sub(x + 1), said, ui.theme.dim);
     }
     let (top, bottom) = if area.width < 140 {
-        layout::split_top(area, (area.height * 3 / 5).max(6))
+        let rows = model.environments.list.keys.len() as u16;
+        layout::split_top(area, (rows + 3).clamp(6, (area.height * 3 / 5).max(6)))
     } else {
         layout::split_left(area, area.width * 3 / 5, 2)
     };
