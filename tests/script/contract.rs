@@ -2,8 +2,9 @@
 //!
 //! `python/served.py` and `python/refused.py` are the matrix: scripts, and what is asked of them. The published server is
 //! started for each script and its answers are recorded; then the same is asked of our worker, with that package in its
-//! environment and without. Status, header fields and body must be the same, save for what is made up anew for every answer.
-//! Where ours means to differ, the request says so and why.
+//! environment and without, and of deployments of `mlconsole serve`, whose answers must be what Azure's proxy would make of the
+//! recorded ones. Status, header fields and body must be the same, save for what is made up anew for every answer; so must what
+//! the logs say, but for the frames of tracebacks. Where ours means to differ, the request says so and why.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,4 +47,11 @@ fn the_worker_answers_the_same_without_the_published_package() {
     let Some(pythons) = pythons() else { return };
     let python = &pythons.bare;
     contract(python, &[Path::new("replay"), Path::new("shim"), python, recorded(&pythons.official)]);
+}
+
+#[test]
+fn a_deployment_answers_as_azure_would_pass_it_on() {
+    let Some(pythons) = pythons() else { return };
+    let (python, program) = (&pythons.official, Path::new(env!("CARGO_BIN_EXE_mlconsole")));
+    contract(python, &[Path::new("endpoint"), program, &pythons.uv, recorded(python)]);
 }

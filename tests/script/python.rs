@@ -19,6 +19,8 @@ pub struct Pythons {
     pub official: PathBuf,
     /// Without it.
     pub bare: PathBuf,
+    /// The program that installs packages.
+    pub uv: PathBuf,
 }
 
 /// The environments, or `None` after saying loudly why there are none.
@@ -46,7 +48,7 @@ fn prepare() -> Result<Pythons, String> {
     let uv = environment(&target.join("uv"), &["uv"], None)?.with_file_name("uv");
     let official = environment(&target.join("script"), OFFICIAL, Some(&uv))?;
     let bare = environment(&target.join("script-bare"), BARE, Some(&uv))?;
-    Ok(Pythons { official, bare })
+    Ok(Pythons { official, bare, uv })
 }
 
 /// The interpreter of an environment that holds the packages.

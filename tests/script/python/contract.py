@@ -2,6 +2,7 @@
 
     contract.py record PYTHON FILE            PYTHON has azureml-inference-server-http
     contract.py replay ENGINE PYTHON FILE     ENGINE is azmlinfsrv or shim, by what PYTHON has
+    contract.py endpoint PROGRAM UV FILE      against deployments of `mlconsole serve`
 
 Any number of names after these restrict it to the situations of these names.
 """
@@ -14,12 +15,15 @@ import sys
 import tempfile
 
 import compare
+import endpoint
 from refused import REFUSED
 from served import SERVED
 from subjects import NotReady, Official, Worker
 
 # Most of a start is waiting.
 AT_ONCE = 4
+# These show how a deployment says why it failed.
+TOLD = ["raises in init", "syntax", "headers only"]
 
 
 def observe(make, python, situation):
@@ -30,10 +34,10 @@ def observe(make, python, situation):
         try:
             try:
                 subject.start(python)
-            except NotReady:
-                seen["exit"] = subject.process.returncode
+            except NotReady as why:
+                seen["exit"], seen["why"] = why.code, str(why)
             else:
-                seen["first"] = getattr(subject, "first", [None])[0]
+                seen["first"] = subject.first
                 for call in situation.calls:
                     try:
                         seen["answers"].append(compare.told(subject.call(call)))
@@ -46,7 +50,7 @@ def observe(make, python, situation):
 
 
 def observe_all(make, python, names):
-    chosen = [situation for situation in SERVED + REFUSED if not names or situation.name in names]
+    chosen = [situation for situation in SERVED + REFUSED if situation.name in names] if names else SERVED + REFUSED
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         return list(zip(chosen, pool.map(lambda situation: observe(make, python, situation), chosen)))
 
@@ -68,7 +72,7 @@ def replay(engine, python, file, names):
         if "exit" in seen or "exit" in published:
             problems.append(f"{situation.name}: not served: {seen.get('exit')}, published {published.get('exit')}\n{seen['logs']}")
             continue
-        if not seen["first"]["engine"].startswith(engine):
+        if not seen["first"].startswith(engine):
             problems.append(f"{situation.name}: served by {seen['first']}, not by {engine}")
         for call, expected, found in zip(situation.calls, published["answers"], seen["answers"]):
             name = f"{situation.name} / {call.name}"
@@ -104,6 +108,42 @@ def made_description(body):
     return '"RunMLService"' in (body if isinstance(body, str) else json.dumps(body))
 
 
+def through_endpoint(program, uv, file, names):
+    recorded = json.loads(pathlib.Path(file).read_text())
+    problems, equal, known = [], 0, 0
+    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+        workspace = endpoint.Workspace(program, folder, uv)
+        try:
+            make = lambda situation, _: endpoint.Deployed(workspace, situation)
+            chosen = names or [s.name for s in SERVED] + TOLD
+            for situation, seen in observe_all(make, None, chosen):
+                published = recorded[situation.name]
+                if situation.fails:
+                    if situation.fails not in seen.get("why", ""):
+                        problems.append(f"{situation.name}: its failure does not say {situation.fails!r}: {seen.get('why')}")
+                    continue
+                if "exit" in seen:
+                    problems.append(f"{situation.name}: not served: {seen['why']}\n{seen['logs']['all'][-3000:]}")
+                    continue
+                for call, expected, found in zip(situation.calls, published["answers"], seen["answers"]):
+                    name = f"{situation.name} / {call.name}"
+                    said = compare.differences(name, endpoint.as_azure_passes_it(call, expected), found)
+                    if call.known.keys() & {"endpoint", "anyone"}:
+                        known += 1
+                        if not said:
+                            problems.append(f"{name}: no difference any more, though: {call.known}")
+                    else:
+                        problems += said
+                        equal += not said
+                if situation.same_log:
+                    problems += endpoint.log_differences(situation, published["logs"], seen["logs"]["all"])
+        finally:
+            workspace.end()
+    total = sum(len(situation.calls) for situation in SERVED if not names or situation.name in names)
+    print(f"endpoint: {equal} of {total} answers equal, {known} known to differ, {len(problems)} problems")
+    return problems
+
+
 def refusals(engine, situation, published, seen):
     problems = []
     for who, told in (("published", published), ("ours", seen)):
@@ -121,8 +161,8 @@ def main():
         python, file, *names = rest
         record(python, file, names)
         return
-    engine, python, file, *names = rest
-    problems = replay(engine, python, file, names)
+    first, second, file, *names = rest
+    problems = (through_endpoint if what == "endpoint" else replay)(first, second, file, names)
     # A broken build fails everywhere at once.
     for problem in problems[:40]:
         print(problem)

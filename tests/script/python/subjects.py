@@ -27,11 +27,17 @@ class Answer:
 
 
 class NotReady(Exception):
-    """The subject ended instead of serving; what it said stands in its log."""
+    """The subject ended instead of serving, maybe with an exit code; what it said stands in its log."""
+
+    def __init__(self, text, code=None):
+        super().__init__(text)
+        self.code = code
 
 
 class Subject:
-    """A process that serves one situation from a folder of its own."""
+    """A process that serves one situation from a folder of its own. What it says of itself first, where it does, is `first`."""
+
+    first = None
 
     def __init__(self, situation, home):
         self.situation, self.home = situation, pathlib.Path(home)
@@ -139,7 +145,7 @@ class Official(Subject):
                 self.ended()
                 if b"Connection in use" in self.streams["stderr"]:
                     return False
-                raise NotReady("azmlinfsrv ended with %s" % self.process.returncode)
+                raise NotReady("azmlinfsrv ended with %s" % self.process.returncode, self.process.returncode)
             # A connection succeeds long before the script is loaded: the line is what counts.
             if b"ready for serving traffic" in self.streams["stdout"]:
                 return True
@@ -153,10 +159,10 @@ class Official(Subject):
         self.process.terminate()
 
 
-def over_http(connection, call, extra=()):
+def over_http(connection, call, prefix="", extra=()):
     """One request with exactly the headers it has; its answer."""
     try:
-        connection.putrequest(call.method, call.target, skip_accept_encoding=True)
+        connection.putrequest(call.method, prefix + call.target, skip_accept_encoding=True)
         for name, value in call.fields() + list(extra):
             connection.putheader(name, value.encode("latin-1"))
         connection.endheaders(call.body)
@@ -185,10 +191,11 @@ class Worker(Subject):
         theirs.close()
         ours.settimeout(PATIENCE)
         self.socket, self.input, self.last = ours, ours.makefile("rb"), 0
-        self.first = self._frame()
-        if self.first is None or not self.first[0]["ready"]:
-            self.ended()
-            raise NotReady("the worker ended with %s: %s" % (self.process.returncode, self.first))
+        frame = self._frame()
+        if frame is None or not frame[0]["ready"]:
+            code = self.ended()
+            raise NotReady("the worker ended with %s: %s" % (code, frame), code)
+        self.first = frame[0]["engine"]
 
     def _frame(self):
         lengths = self.input.read(self.LENGTHS.size)
