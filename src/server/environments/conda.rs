@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::EnvironmentError;
 use super::match_spec::{self, Constraint, Entry};
-use super::requirements;
 use super::spec::Spec;
+use super::{numpy, requirements};
 use crate::resources::document::{Node, Value, parse_yaml};
 
 /// The interpreters a range may choose from, the best first: those that most packages have wheels for.
@@ -61,6 +61,7 @@ fn dependencies(
         Value::Null => &[],
         _ => return Err(refused(file, &format!("`dependencies` is {}: write a list", node.describe()))),
     };
+    let mut of_conda = Vec::new();
     for item in items {
         match &item.value {
             Value::Map(entries) => {
@@ -80,10 +81,13 @@ fn dependencies(
                 let text = item
                     .as_text()
                     .ok_or_else(|| refused(file, &format!("{} is no package: write name=version", item.describe())))?;
+                let before = spec.requirements.len();
                 package(spec, file, text, conda_only)?;
+                of_conda.extend_from_slice(&spec.requirements[before..]);
             }
         }
     }
+    numpy::keep_together(spec, &of_conda);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod failure;
 mod interpreter;
 mod keep;
 mod match_spec;
+mod numpy;
 mod progress;
 mod requirements;
 mod script;
