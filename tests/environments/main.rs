@@ -1,6 +1,7 @@
 //! Python environments, really built: by uv and by pip, from an index of this machine with packages of a few lines.
 
 mod build;
+mod commands;
 mod damage;
 mod failures;
 mod index;

@@ -174,7 +174,7 @@ impl Check<'_> {
                 self.say(
                     Verdict::Good,
                     "environment",
-                    format!("'{}' asks for {} packages", spec.name, spec.requirements.len()),
+                    format!("'{}' asks for {}", spec.name, how_many(spec.requirements.len())),
                 );
                 Some(spec)
             }
@@ -247,10 +247,14 @@ impl Check<'_> {
         }
         match report.packages {
             Packages::Built(count) => {
-                self.say(Verdict::Good, "packages", format!("the environment is built already, with {count} packages"));
+                self.say(
+                    Verdict::Good,
+                    "packages",
+                    format!("the environment is built already, with {}", how_many(count)),
+                );
             }
             Packages::Resolved(count) => {
-                self.say(Verdict::Good, "packages", format!("{count} packages can be installed"))
+                self.say(Verdict::Good, "packages", format!("{} can be installed", how_many(count)))
             }
             Packages::Impossible(why) => self.say(Verdict::Failure, "packages", why),
             Packages::NotChecked(why) => self.say(Verdict::NotChecked, "packages", format!("not checked: {why}")),
@@ -287,4 +291,8 @@ impl Check<'_> {
             self.say(Verdict::Good, "memory", format!("{count} × {memory} GiB of this machine's {machine:.1} GiB"));
         }
     }
+}
+
+fn how_many(packages: usize) -> String {
+    if packages == 1 { "1 package".to_owned() } else { format!("{packages} packages") }
 }

@@ -163,10 +163,7 @@ impl ControlPlane {
         };
         if let Some(doc) = doc {
             let environment: EnvironmentVersion = doc.decode()?;
-            let shown = match environment.properties.is_anonymous {
-                true => "inline".to_owned(),
-                false => format!("{}:{}", doc.key.parent, doc.key.name),
-            };
+            let shown = format!("{}:{}", doc.key.parent, doc.key.name);
             return Ok(Spec::of_environment(&environment, &shown)?);
         }
         match Spec::curated(text).or_else(|| Spec::curated(&name)) {

@@ -164,7 +164,6 @@ impl Builder<'_> {
             order.spec.name,
             self.tool.name()
         ));
-        order.notes.iter().for_each(|note| self.line(note.clone()));
         (self.tell)(Step::Progress(Progress { phase: "resolving", ..Progress::default() }));
         self.run(&mut self.tool.venv(&order.interpreter, folder)).map_err(|failed| self.no_venv(failed))?;
         let mut warnings = order.warnings();

@@ -52,7 +52,7 @@ impl Known {
     fn all(&self, search_paths: &[PathBuf], folders: &[PathBuf]) -> Vec<Interpreter> {
         let mut all: Vec<Interpreter> =
             candidates(search_paths, folders, None).into_iter().filter_map(|path| self.ask(&path)).collect();
-        all.sort_by(|a, b| b.minor.cmp(&a.minor));
+        all.sort_by_key(|found| std::cmp::Reverse(found.minor));
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|found| seen.insert(found.minor));
         all

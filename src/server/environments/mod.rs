@@ -135,9 +135,10 @@ impl Environments {
         let order = Order::new(spec, interpreter, self.settings.mlflow_full);
         let key = order.key();
         let waiting = || tell(Step::Line("somebody else builds the same environment: waiting for it".into()));
-        let mut fresh = false;
+        order.notes.iter().for_each(|note| tell(Step::Line(note.clone())));
+        let (name, mut fresh) = (spec.listed(), false);
         loop {
-            match self.keep.have(&key, &spec.name, spec.user.as_deref(), stop, &waiting)? {
+            match self.keep.have(&key, &name, spec.user.as_deref(), stop, &waiting)? {
                 Had::Ready(lease, contents) => {
                     if !fresh {
                         tell(Step::Line(format!("environment '{}' is there already ({key})", spec.name)));

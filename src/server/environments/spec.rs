@@ -41,6 +41,9 @@ pub enum Origin {
     Mlflow,
 }
 
+/// The name of environments that were written inside a deployment.
+const INLINE: &str = "inline";
+
 impl Spec {
     /// Of a registered environment. `name` is how messages call it (`sklearn-env:3`).
     ///
@@ -48,6 +51,8 @@ impl Spec {
     /// It is defined by an image or a container build alone, or its conda file cannot be used here.
     pub fn of_environment(environment: &EnvironmentVersion, name: &str) -> Result<Self, EnvironmentError> {
         let properties = &environment.properties;
+        // What was written inside a deployment's file was named by its content, which says nothing to anybody.
+        let name = if properties.is_anonymous { INLINE } else { name };
         let image = properties.image.as_deref().filter(|image| !image.trim().is_empty());
         if let Some(text) = properties.conda_file.as_deref().filter(|text| !text.trim().is_empty()) {
             let mut spec = Self::of_conda(text, None, name)?;
@@ -127,6 +132,14 @@ impl Spec {
     /// It is one of Azure's that needs its image.
     pub fn curated(name: &str) -> Option<Result<Self, EnvironmentError>> {
         curated::spec(name)
+    }
+
+    /// What it is called in the list of environments: one without a name is called after its deployment.
+    pub(super) fn listed(&self) -> String {
+        match &self.user {
+            Some(user) if self.name == INLINE => format!("{user} (inline)"),
+            _ => self.name.clone(),
+        }
     }
 
     /// Whether a package is asked for by name.

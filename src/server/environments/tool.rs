@@ -154,6 +154,10 @@ pub(super) struct Files {
 fn uv_command(uv: &Path) -> Command {
     let mut command = child::command(uv);
     command.env("UV_PYTHON_DOWNLOADS", "never").env("UV_NO_PROGRESS", "1");
+    // Without a network one would else wait ten seconds before the cache is asked.
+    if std::env::var_os("UV_HTTP_RETRIES").is_none() {
+        command.env("UV_HTTP_RETRIES", "2");
+    }
     for (pip, uv) in AS_UV {
         if let Some(value) = std::env::var_os(pip)
             && std::env::var_os(uv).is_none()

@@ -209,9 +209,6 @@ impl Reconciler {
         stop: &StopWish,
     ) -> Result<Built, Stop> {
         let fetcher = Container::StorageInitializer;
-        for note in &spec.notes {
-            say(log, fetcher, Level::Info, &format!("environment '{}': {note}", spec.name));
-        }
         let (environments, stop, hears) = (Arc::clone(&self.environments), stop.clone(), tracker.clone());
         let (of_thread, written) = (Arc::clone(log), Mutex::new(None::<Instant>));
         let tell = move |step: environments::Step| match step {
