@@ -108,31 +108,35 @@ fn read_head(answer: &[u8]) -> Option<(usize, bool)> {
     Some((head + length, !field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))))
 }
 
-/// Sends the same bytes to any server for so long; the answer is how many requests were answered. Connections that the
-/// server does not keep are opened anew.
-pub async fn drive(address: SocketAddr, wire: Bytes, connections: usize, seconds: f64) -> u64 {
+/// Sends the same bytes to any server for so long; the answer is how long each request took, in µs and in order of length.
+/// Connections that the server does not keep are opened anew.
+pub async fn drive(address: SocketAddr, wire: Bytes, connections: usize, seconds: f64) -> Vec<u64> {
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let caller = || {
         let wire = wire.clone();
         async move {
-            let (mut stream, mut count, mut buffer) = (None, 0, vec![0; 256 * 1024]);
-            while Instant::now() < until {
+            let (mut stream, mut times, mut buffer) = (None, Vec::new(), vec![0; 256 * 1024]);
+            let mut began = Instant::now();
+            while began < until {
                 let mut open = match stream.take() {
                     Some(open) => open,
                     None => connect(address).await,
                 };
                 stream = exchange(&mut open, &wire, &mut buffer).await.then_some(open);
-                count += 1;
+                let ended = Instant::now();
+                times.push(u64::try_from((ended - began).as_micros()).expect("a short time"));
+                began = ended;
             }
-            count
+            times
         }
     };
     let callers: Vec<_> = (0..connections).map(|_| tokio::spawn(caller())).collect();
-    let mut count = 0;
+    let mut times = Vec::new();
     for caller in callers {
-        count += caller.await.expect("a caller without complaints");
+        times.extend(caller.await.expect("a caller without complaints"));
     }
-    count
+    times.sort_unstable();
+    times
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {

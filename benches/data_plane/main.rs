@@ -3,7 +3,8 @@
 //!     cargo bench --bench data_plane [-- --seconds 2 --rounds 3 --connections 8 --only small]
 //!
 //! `--only` keeps the cases of a group: small, big or image. `-- --drive ADDRESS FILE` sends the bytes of a file to any
-//! server instead, and prints how many answers came; `-- --model FILE` writes the small model. Both are for `benches/peers`.
+//! server instead, and prints median and 99th percentile of their times in µs, and how many answers came; `-- --model FILE`
+//! writes the small model. Both are for `benches/peers`.
 //!
 //! Each server runs in a process of its own, loaded by this one over loopback; its CPU time is read before and after.
 //! Cases take turns over several rounds and the median counts, so that a noisy neighbour spoils a round, not a ratio.
@@ -95,7 +96,9 @@ fn main() {
     if let Some(place) = arguments.iter().position(|a| a == "--drive") {
         let address = arguments[place + 1].parse().expect("an address");
         let wire = std::fs::read(&arguments[place + 2]).expect("a request").into();
-        return println!("{}", runtime.block_on(load::drive(address, wire, connections, seconds)));
+        let times = runtime.block_on(load::drive(address, wire, connections, seconds));
+        let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+        return println!("p50 {} p99 {} answers {}", at(50), at(99), times.len());
     }
     if let Some(place) = arguments.iter().position(|a| a == "--model") {
         return std::fs::write(&arguments[place + 1], models::small()).expect("a file");
