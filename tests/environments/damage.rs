@@ -60,7 +60,12 @@ fn child_that_builds() {
         options: vec![of("STORY_OPTION")],
         ..Spec::default()
     };
-    let _ = Environments::new(Path::new(&folder), settings).prepare(&spec, &|_| {}, &Stop::new());
+    let environments = Environments::new(Path::new(&folder), settings);
+    if let Err(error) = environments.prepare(&spec, &|_| {}, &Stop::new()) {
+        let left = std::fs::read_dir(Path::new(&folder).join("environments")).into_iter().flatten().flatten();
+        let left = left.filter(|entry| entry.path().is_dir()).count();
+        println!("STORY {error} ({left} left)");
+    }
 }
 
 fn child(house: &House) -> Command {
@@ -94,6 +99,31 @@ fn a_builder_that_is_killed_takes_uv_with_it_and_the_next_one_builds_anew() {
     let (built, told) = prepare(&environments, &spec);
     assert_eq!(asked(&built.unwrap().python, "import tiny; print(tiny.version)"), "2.0", "{}", told.lines());
     assert_eq!(house.left().len(), 1, "and what was left is gone");
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half() {
+    let Some(house) = House::with_uv() else { return };
+    // Disks of a few kilobytes, each in a namespace of its own, so that every step meets a full one. The cache lies elsewhere.
+    let mut full = 0;
+    for kilobytes in (8..=160).step_by(8) {
+        let builder = child(&house);
+        let mut mounted = Command::new("unshare");
+        mounted.args(["-rm", "sh", "-c", "mount -t tmpfs -o size=$0k tmpfs \"$STORY_FOLDER\" && exec \"$@\""]);
+        mounted.arg(kilobytes.to_string()).arg(builder.get_program()).args(builder.get_args()).arg("--nocapture");
+        mounted.envs(builder.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = mounted.output().ok().filter(|output| output.status.success());
+        let Some(output) = output else { return python::skipped("no small disk can be mounted (unshare -rm)") };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let Some(told) = said.split("STORY ").nth(1).and_then(|rest| rest.lines().next()) else { break };
+        assert!(
+            told.contains("the disk is full") && told.contains("mlconsole environment clean"),
+            "{kilobytes}: {told}"
+        );
+        assert!(told.ends_with("(0 left)"), "{kilobytes}: {told}");
+        full += 1;
+    }
+    assert!(full > 2, "the disks were not small: {full}");
 }
 
 #[test]
