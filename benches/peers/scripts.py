@@ -37,7 +37,14 @@ def run(data):
 BODY = json.dumps({"input_data": [[0.5, -1.25, 2.0, 0.125]]}).encode()
 ANSWER = b"[5.828125]"
 # Of reference figures taken once elsewhere: (workers, clients, figure) and the least that is asked.
-WANTED = {(1, 1, "rate"): 2.5, (1, 8, "rate"): 1.9, (2, 8, "rate"): 2.8, (1, 1, "p50"): 0.47, (1, 0, "start"): 0.9, (1, 0, "memory"): 0.7}
+WANTED = {
+    (1, 1, "rate"): 2.5,
+    (1, 8, "rate"): 1.9,
+    (2, 8, "rate"): 2.8,
+    (1, 1, "p50"): 0.47,
+    (1, 0, "start"): 0.9,
+    (1, 0, "memory"): 0.7,
+}
 
 
 def pss(pids):
@@ -77,7 +84,18 @@ class Ours:
 
     def __init__(self, _, folder, workers, binary):
         self.binary, self.data, ready = binary, folder / f"data-{workers}", folder / f"ready-{workers}.json"
-        command = [binary, "serve", "--data-dir", self.data, "--listen", "127.0.0.1:0", "--plain-http", "127.0.0.1:0", "--ready-file", ready]
+        command = [
+            binary,
+            "serve",
+            "--data-dir",
+            self.data,
+            "--listen",
+            "127.0.0.1:0",
+            "--plain-http",
+            "127.0.0.1:0",
+            "--ready-file",
+            ready,
+        ]
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLCONSOLE_"))}
         self.server = Server(command, env=variables)
         wait_until(lambda: ready.exists() and ready.read_text().rstrip().endswith("}"), self.server.process, "mlconsole serve")
@@ -128,7 +146,16 @@ def drive(place, clients, seconds, program):
     with tempfile.NamedTemporaryFile() as request:
         request.write(connection.request)
         request.flush()
-        command = [program, "--drive", f"127.0.0.1:{place[0]}", request.name, "--seconds", str(seconds), "--connections", str(clients)]
+        command = [
+            program,
+            "--drive",
+            f"127.0.0.1:{place[0]}",
+            request.name,
+            "--seconds",
+            str(seconds),
+            "--connections",
+            str(clients),
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -6,6 +6,12 @@ import re
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]) \[\d+\] (\S+) - (.*)$", re.S)
 
+# Of the server, not of script or requests: its web server, its settings, its own exceptions; and our hint.
+OWN = re.compile(
+    r"(MINE )?[A-Z]+ gunicorn\.|127\.0\.0\.1 - - \[|W azmlinfsrv - Found extra keys|Extra keys = |Initializing logger"
+    r"|azureml_inference_server_http\.|_worker|W azmlinfsrv - A request came as a form"
+)
+
 
 def told(answer):
     """An answer as plain data in which only what must agree is left."""
@@ -31,7 +37,7 @@ def headers(answer):
 
 
 def body(answer):
-    if any(name == "content-type" and "json" in value for name, value in answer.headers) and b"\"swagger\"" in answer.body:
+    if any(name == "content-type" and "json" in value for name, value in answer.headers) and b'"swagger"' in answer.body:
         try:
             return json.loads(answer.body)
         except ValueError:
@@ -76,7 +82,7 @@ def lines(log):
             continue
         else:
             inside = False
-            own = re.match(r"[CEIW] gunicorn\.|azureml_inference_server_http\.|_worker|W azmlinfsrv - A request came as a form", line)
+            own = OWN.match(line)
             said += [line] if line and not own else []
     return said
 

@@ -70,7 +70,9 @@ def replay(engine, python, file, names):
             problems += refusals(engine, situation, published, seen)
             continue
         if "exit" in seen or "exit" in published:
-            problems.append(f"{situation.name}: not served: {seen.get('exit')}, published {published.get('exit')}\n{seen['logs']}")
+            problems.append(
+                f"{situation.name}: not served: {seen.get('exit')}, published {published.get('exit')}\n{seen['logs']}"
+            )
             continue
         if not seen["first"].startswith(engine):
             problems.append(f"{situation.name}: served by {seen['first']}, not by {engine}")

@@ -25,8 +25,15 @@ class Workspace:
 
     def __init__(self, program, folder, uv):
         self.program, self.folder = program, pathlib.Path(folder)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLCONSOLE_", "PYTHON", "AZURE", "AML_"))}
-        self.settings = {**kept, "HOME": str(self.folder), "UV_CACHE_DIR": str(pathlib.Path(uv).parents[1] / "cache"), "PATH": os.path.dirname(uv) + ":" + os.environ["PATH"]}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MLCONSOLE_", "PYTHON", "AZURE", "AML_"))
+        }
+        self.settings = {
+            **kept,
+            "HOME": str(self.folder),
+            "UV_CACHE_DIR": str(pathlib.Path(uv).parents[1] / "cache"),
+            "PATH": os.path.dirname(uv) + ":" + os.environ["PATH"],
+        }
         ready = self.folder / "ready.json"
         command = [program, "serve", "--listen", "127.0.0.1:0", "--plain-http", "127.0.0.1:0", "--data-dir", self.folder / "data"]
         self.log = open(self.folder / "serve.log", "w+b")
@@ -42,7 +49,12 @@ class Workspace:
         self.run("endpoint", "create", "--file", self.write("endpoint.yml", {"name": ENDPOINT, "auth_mode": "key"}))
         (self.folder / "rates.json").write_text('{"EUR": 1.25}')
         self.run("model", "register", "--name", "rates", "--version", "3", "--path", self.folder / "rates.json")
-        packages = ["azureml-inference-server-http==1.5.1", "inference-schema[numpy-support,pandas-support]==1.8", "numpy", "pandas"]
+        packages = [
+            "azureml-inference-server-http==1.5.1",
+            "inference-schema[numpy-support,pandas-support]==1.8",
+            "numpy",
+            "pandas",
+        ]
         minor = "python=%d.%d" % sys.version_info[:2]
         conda = {"name": "contract", "dependencies": [minor, "pip", {"pip": packages}]}
         environment = {"name": "contract", "version": "1", "conda_file": conda, "image": "mcr.example/base:1"}
@@ -137,7 +149,10 @@ def as_azure_passes_it(call, answer):
     headers = [pair for pair in answer["headers"]]
     names = [name for name, _ in headers]
     if answer["status"] != 200:
-        headers += [["ms-azureml-model-error-reason", "model_error"], ["ms-azureml-model-error-statuscode", str(answer["status"])]]
+        headers += [
+            ["ms-azureml-model-error-reason", "model_error"],
+            ["ms-azureml-model-error-statuscode", str(answer["status"])],
+        ]
     headers += [[name, "<made>"] for name in ("x-request-id", "x-ms-request-id") if name not in names]
     given = next((value for name, value in call.headers if name.lower() == "x-ms-client-request-id"), None)
     if given is not None and "x-ms-client-request-id" not in names:

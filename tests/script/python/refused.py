@@ -51,7 +51,11 @@ REFUSED = [
     broken("exits while loading", "import sys\nsys.exit(0)\n", "SystemExit: 0"),
     broken("raises in init", script("raise FileNotFoundError('model.pkl')"), "FileNotFoundError: model.pkl"),
     broken("exits in init", script("raise SystemExit(7)"), "SystemExit: 7"),
-    broken("init with an argument", "def init(model):\n    pass\n\n\ndef run(data):\n    pass\n", "TypeError: init() missing 1 required"),
+    broken(
+        "init with an argument",
+        "def init(model):\n    pass\n\n\ndef run(data):\n    pass\n",
+        "TypeError: init() missing 1 required",
+    ),
     broken("damaged config.json", script(), "JSONDecodeError", files={"config.json": "{"}, same_log=ITS_OWN),
     broken("wrong time limit", script(), "SCORING_TIMEOUT_MS", settings={"SCORING_TIMEOUT_MS": "soon"}, same_log=ITS_OWN),
 ]

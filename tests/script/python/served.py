@@ -1,9 +1,11 @@
 """The situations in which a script is served, and every request that is made of it."""
 
 import json
+import pathlib
 
 from situations import Call, Situation, get
 
+SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
 LONG = "x" * 101
 MARK = "----mark"
 MULTIPART = (
@@ -67,6 +69,8 @@ ECHO = Situation(
         Call("JSON sent as a form", body='{"a": 1}', kind=FORM),
         Call("multipart form", body=MULTIPART, kind="multipart/form-data; boundary=" + MARK),
         Call("gzip is not undone", body=b"\x1f\x8b\x08\x00", headers=[("Content-Encoding", "gzip")]),
+        Call("in chunks", body='{"a": "Zoë 東京"}', chunked=True),
+        Call("form in chunks", body="a=1&b=2", kind=FORM, chunked=True),
         Call("large", body=json.dumps({"a": "y" * 2_000_000})),
         Call("query beside a body", target="/score?a=1", body='{"b": 2}'),
         get("no query", "/score"),
@@ -120,10 +124,13 @@ IDS = Situation(
         get("long id on health", "/", headers=[("x-request-id", LONG)], known=ALIVE),
         get("id on health", "/", headers=[("x-request-id", "r-2")], known=ALIVE),
         get("id on an unknown path", "/nowhere", headers=[("x-request-id", "r-3"), ("TraceId", "t")]),
-        Call("trace", headers=[("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", "a=b")]),
+        Call(
+            "trace", headers=[("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", "a=b")]
+        ),
         Call("trace id", headers=[("TraceId", "t-1")]),
         get("trace id on swagger", "/swagger.json?version=9", headers=[("traceid", "t-2")]),
         Call("many headers", headers=[("X-Many", "a"), ("x-many", "b"), ("X-ODD-case", "1"), ("Accept", "text/csv")]),
+        Call("underscore in a name", headers=[("X_Tenant", "contoso"), ("X-Tenant", "fabrikam")]),
         Call("value beyond ASCII", headers=[("X-Name", "Zoë".encode().decode("latin-1"))]),
         Call("empty value", headers=[("X-Empty", "")]),
         Call("origin without CORS", headers=[("Origin", "https://a.example")]),
@@ -181,7 +188,9 @@ RAW_SERVER = Situation(
 RESPONSES = Situation(
     "responses",
     "responses.py",
-    asks("plain", "json", "json text", "nothing", "bytes", "teapot", "accepted", "no content", "unavailable", "broken", "not found")
+    asks(
+        "plain", "json", "json text", "nothing", "bytes", "teapot", "accepted", "no content", "unavailable", "broken", "not found"
+    )
     + asks("many headers", "own type", "json with type", "own ids", "claims failure", "non-ascii")
     + asks("flask", "flask failed", "flask stream", "flask json", "cookies", known={"flask json": {"shim": NO_APPLICATION}}),
     same_log=["azmlinfsrv"],
@@ -257,9 +266,18 @@ CORS = Situation(
             "preflight",
             "OPTIONS",
             kind=None,
-            headers=[("Origin", "https://a.example"), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "x-a, content-type")],
+            headers=[
+                ("Origin", "https://a.example"),
+                ("Access-Control-Request-Method", "POST"),
+                ("Access-Control-Request-Headers", "x-a, content-type"),
+            ],
         ),
-        Call("preflight for put", "OPTIONS", kind=None, headers=[("Origin", "https://A.example"), ("Access-Control-Request-Method", "PUT")]),
+        Call(
+            "preflight for put",
+            "OPTIONS",
+            kind=None,
+            headers=[("Origin", "https://A.example"), ("Access-Control-Request-Method", "PUT")],
+        ),
         Call("preflight from elsewhere", "OPTIONS", kind=None, headers=[("Origin", "https://c.example"), preflight.headers[1]]),
         get("health", "/", headers=[("Origin", "https://a.example")], known=ALIVE),
         get("swagger", "/swagger.json?version=5", headers=[("Origin", "https://a.example")]),
@@ -295,17 +313,54 @@ TIME_LIMIT = Situation(
 OWN_SWAGGER = Situation(
     "own swagger",
     "echo.py",
-    [get(f"swagger {version}", f"/swagger.json?version={version}") for version in ("2", "3", "3.1")] + [get("swagger", "/swagger.json")],
-    files={"swagger.json": '{"swagger": "2.0", "mine": true}', "swagger2.json": '{"not": "read"}', "swagger3.json": '{"openapi": "3.0.0", "ö": [1]}'},
+    [get(f"swagger {version}", f"/swagger.json?version={version}") for version in ("2", "3", "3.1")]
+    + [get("swagger", "/swagger.json")],
+    files={
+        "swagger.json": '{"swagger": "2.0", "mine": true}',
+        "swagger2.json": '{"not": "read"}',
+        "swagger3.json": '{"openapi": "3.0.0", "ö": [1]}',
+    },
     settings={"SERVER_VERSION_LOG_RESPONSE_ENABLED": "false"},
 )
 
 TALKS = Situation(
     "talks",
     "talks.py",
-    [Call("talk", body="four"), Call("raise", body="raise"), get("health is not logged", "/", known=ALIVE), get("get", "/score?a=1&b=2"), Call("put", "PUT")],
+    [
+        Call("talk", body="four"),
+        Call("raise", body="raise"),
+        get("health is not logged", "/", known=ALIVE),
+        get("get", "/score?a=1&b=2"),
+        Call("put", "PUT"),
+    ],
     files={"config.json": '{"AZUREML_LOG_LEVEL": "DEBUG", "mine": 1}'},
 )
 
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"mine": {"format": "MINE %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"mine": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "mine"}},
+    "loggers": {"azmlinfsrv": {"level": "WARNING", "handlers": ["mine"], "propagate": False}},
+    "root": {"level": "INFO", "handlers": ["mine"]},
+}
+OWN_LOGGING = Situation(
+    "own logging",
+    "talks.py",
+    [Call("talk", body="four"), Call("raise", body="raise"), Call("old id", body="", headers=[("x-ms-request-id", "o")])],
+    files={"logging.json": json.dumps(LOGGING)},
+)
+
+DRIVEN = Situation(
+    "driven",
+    "driver.py",
+    [Call("both", body='{"data": {"seats": 3}, "factor": 2}'), Call("missing", body="{}")],
+    files={
+        "driver.py": "import typed_standard as driver_module\n\n\ndef init():\n    print('driver')\n    driver_module.init()\n\n\n"
+        "def run(data):\n    raise NotImplementedError\n",
+        "typed_standard.py": (SCRIPTS / "typed_standard.py").read_text(),
+    },
+)
+
 SERVED = [ANSWERS, STOPS, ECHO, IDS, FIRST, RAW_CONTRIB, RAW_SERVER, RESPONSES, TYPED, TYPED_NUMPY, TYPED_PANDAS, CORS, CORS_ALL]
-SERVED += [TIME_LIMIT, OWN_SWAGGER, TALKS]
+SERVED += [TIME_LIMIT, OWN_SWAGGER, TALKS, OWN_LOGGING, DRIVEN]

@@ -1,20 +1,23 @@
 """The words of the matrix: a situation is a scoring script with its files and settings, and what is asked of it."""
 
-
 BOTH = ("azmlinfsrv", "shim")
 
 
 class Call:
     """One request, and how its answers may differ: `known` names the engines (or `endpoint`) whose answer differs, and why."""
 
-    def __init__(self, name, method="POST", target="/score", body=b"", headers=(), kind="application/json", known=None):
+    def __init__(
+        self, name, method="POST", target="/score", body=b"", headers=(), kind="application/json", known=None, chunked=False
+    ):
         self.name, self.method, self.target = name, method, target
         self.body = body.encode() if isinstance(body, str) else body
-        self.headers, self.kind, self.known = list(headers), kind, known or {}
+        self.headers, self.kind, self.known, self.chunked = list(headers), kind, known or {}, chunked
 
     def fields(self):
         """The header fields as they are sent, save for the host."""
         kind = [("Content-Type", self.kind)] if self.kind else []
+        if self.chunked:
+            return kind + [("Transfer-Encoding", "chunked")] + self.headers
         length = [("Content-Length", str(len(self.body)))] if self.body or self.method in ("POST", "PUT", "PATCH") else []
         return kind + length + self.headers
 

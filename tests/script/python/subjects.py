@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from situations import Call
+
 ASSETS = pathlib.Path(__file__).resolve().parents[3] / "assets"
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
 # Far beyond what a start or an answer takes; only so that a broken build ends.
@@ -146,10 +148,12 @@ class Official(Subject):
                 if b"Connection in use" in self.streams["stderr"]:
                     return False
                 raise NotReady("azmlinfsrv ended with %s" % self.process.returncode, self.process.returncode)
-            # A connection succeeds long before the script is loaded: the line is what counts.
-            if b"ready for serving traffic" in self.streams["stdout"]:
-                return True
-            time.sleep(0.01)
+            try:
+                # A connection succeeds long before the script is loaded: the answer is what counts.
+                if self.call(Call("ready", "GET", "/", kind=None)).status == 200:
+                    return True
+            except OSError:
+                time.sleep(0.01)
         raise NotReady("azmlinfsrv is not ready after %s s" % PATIENCE)
 
     def call(self, call):
@@ -165,7 +169,8 @@ def over_http(connection, call, prefix="", extra=()):
         connection.putrequest(call.method, prefix + call.target, skip_accept_encoding=True)
         for name, value in call.fields() + list(extra):
             connection.putheader(name, value.encode("latin-1"))
-        connection.endheaders(call.body)
+        body = iter([call.body[:7], call.body[7:]]) if call.chunked else call.body
+        connection.endheaders(body, encode_chunked=call.chunked)
         answer = connection.getresponse()
         body = answer.read()
         dropped = ("server", "date", "connection", "transfer-encoding", "keep-alive")

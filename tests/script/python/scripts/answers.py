@@ -76,7 +76,7 @@ ANSWERS = {
     "mapping": lambda: {"b": 1, "a": {"nested": [True]}, 3: "three"},
     "tuple": lambda: (1, (2, 3)),
     "nothing": lambda: None,
-    "text": lambda: "a \"quoted\" text\n",
+    "text": lambda: 'a "quoted" text\n',
     "json text": lambda: json.dumps({"already": "encoded"}),
     "empty text": lambda: "",
     "other scripts": lambda: {"price": "12 €", "name": "Zoë 東京 🍣"},
