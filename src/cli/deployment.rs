@@ -9,6 +9,7 @@ use super::error::CliError;
 use super::output::{facts, many_lines, note, one_line, print, print_json, print_json_line};
 use super::{Session, confirm, files, progress};
 use crate::client::ErrorKind;
+use crate::resources::deployment::{ERROR, NOTE};
 use crate::resources::{Deployment, LogLine, TrafficMap, Weight};
 
 /// Deployments: models that run behind an endpoint.
@@ -231,6 +232,8 @@ async fn shown(session: &Session, endpoint: &str, name: &str) -> Result<(), CliE
                 settings.request_timeout.as_millis()
             ),
         ),
+        ("Failed", properties.properties.get(ERROR).cloned().unwrap_or_default()),
+        ("Note", properties.properties.get(NOTE).cloned().unwrap_or_default()),
     ]))
 }
 

@@ -11,7 +11,7 @@ use super::output::{Table, bytes, facts, many_lines, one_line, print, print_json
 use super::{OutputFormat, Session, asset, convert, files, progress};
 use crate::client::NewModel;
 use crate::resources::asset::{CONVERSION_REPORT, CONVERT, CONVERT_ENVIRONMENT, NOTE};
-use crate::resources::ids::{AssetKind, ResourceId};
+use crate::resources::ids::{AssetKind, ResourceId, shown_version};
 use crate::resources::{ModelReport, ModelVersion, OperatorUse, TensorSpec};
 
 /// Registered models.
@@ -286,10 +286,7 @@ async fn find(session: &Session, text: &str) -> Result<ModelVersion, CliError> {
 pub(super) fn short_reference(id: &str) -> String {
     let Ok(parsed) = ResourceId::parse(id) else { return id.to_owned() };
     match parsed.asset() {
-        Some((_, name, _)) if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("(unnamed {})", &name[..8])
-        }
-        Some((_, name, version)) => format!("{name}:{version}"),
+        Some((_, name, version)) => shown_version(name, version),
         None => id.to_owned(),
     }
 }

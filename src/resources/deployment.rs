@@ -10,6 +10,11 @@ use super::endpoint::ProvisioningState;
 /// A deployment under an endpoint. Its number of instances is `sku.capacity`.
 pub type Deployment = Resource<DeploymentProperties>;
 
+/// Property of a deployment in which a local workspace says what its owner should know although it serves.
+pub const NOTE: &str = "mlconsole.note";
+/// Property of a deployment in which a local workspace says why it failed.
+pub const ERROR: &str = "mlconsole.error";
+
 /// What is particular to a deployment (reference §5.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

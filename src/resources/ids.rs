@@ -191,6 +191,14 @@ pub enum AssetRef {
     Registry { registry: String, kind: AssetKind, name: String, version: AssetVersion },
 }
 
+/// `name:version` of a registered version as people read it; of an unnamed one, the first digits of its content.
+pub fn shown_version(name: &str, version: &str) -> String {
+    match name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
+        true => format!("(unnamed {})", &name[..8]),
+        false => format!("{name}:{version}"),
+    }
+}
+
 impl AssetRef {
     /// Whether `text` is meant as a reference rather than as a local path.
     pub fn looks_like(text: &str) -> bool {

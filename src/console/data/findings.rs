@@ -3,6 +3,7 @@
 use super::{Data, DeploymentView, Disk, EndpointView};
 use crate::console::app::nav::Place;
 use crate::console::look::numbers;
+use crate::resources::deployment::ERROR;
 use crate::resources::{AuthMode, ProvisioningState};
 
 /// How bad it is.
@@ -131,7 +132,9 @@ fn of_deployment(endpoint: &EndpointView, deployment: &DeploymentView, now: i64)
     }
     match deployment.state() {
         ProvisioningState::Failed => {
-            told.push((Severity::Critical, "could not be provisioned".into(), "logs", logs()));
+            let why = deployment.resource.as_ref().and_then(|resource| resource.properties.properties.get(ERROR));
+            let why = why.map_or_else(String::new, |why| format!(": {}", why.lines().next().unwrap_or_default()));
+            told.push((Severity::Critical, format!("could not be provisioned{why}"), "logs", logs()));
         }
         ProvisioningState::Succeeded if ready == 0 && !weight.is_zero() => {
             let text = format!("has no ready instance: its {weight} % of callers get 503");

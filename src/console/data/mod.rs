@@ -19,6 +19,7 @@ pub use recent::Recent;
 pub use series::{Coverage, Series, Summary};
 
 use crate::console::app::event::Feed;
+use crate::resources::ids::shown_version;
 use crate::resources::live::WorkspaceInfo;
 use crate::resources::{
     Counts, Deployment, Endpoint, JournalEntry, LiveDeployment, LiveFrame, Operation, ProcessStats, ProvisioningState,
@@ -333,6 +334,6 @@ impl DeploymentView {
         let id = self.resource.as_ref()?.properties.model.as_deref()?;
         let mut parts = id.rsplit('/');
         let (version, _, name) = (parts.next()?, parts.next(), parts.next());
-        Some(name.map_or_else(|| version.trim_start_matches("azureml:").into(), |name| format!("{name}:{version}")))
+        Some(name.map_or_else(|| version.trim_start_matches("azureml:").into(), |name| shown_version(name, version)))
     }
 }

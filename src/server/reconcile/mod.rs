@@ -45,14 +45,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Models loaded at the same time; more would only fight for memory.
 const LOADS: usize = 8;
 
-/// Property of a deployment that holds what its owner should know although it serves.
-pub const NOTE: &str = "mlconsole.note";
 /// Property of a deployment that gives its instances another memory than their type has, in MiB.
 pub const MEMORY_LIMIT: &str = "mlconsole.memory_limit_mb";
 /// Property of a deployment that says how many seconds loading its model may take.
 pub const LOAD_LIMIT_PROPERTY: &str = "mlconsole.load_limit_s";
-/// Property of a deployment that holds why it failed.
-pub const ERROR: &str = "mlconsole.error";
 
 /// Loads a model version: [`super::engine::load`].
 pub(super) type Loader =

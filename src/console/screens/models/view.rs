@@ -158,7 +158,8 @@ fn inspected(model: &Model, ui: &mut Ui, area: Rect, report: &ModelReport) {
     let made = if report.producer.is_empty() { String::new() } else { format!(", made by {}", report.producer) };
     let format = format!("{} {}{made}", report.format, opsets.collect::<Vec<_>>().join(", "));
     lines.push(Line::from(span(format, theme.dim)));
-    for (title, specs) in [("Inputs", &report.signature.inputs), ("Outputs", &report.signature.outputs)] {
+    let sides = [("Inputs", &report.signature.inputs), ("Outputs", &report.signature.outputs)];
+    for (title, specs) in sides.into_iter().filter(|(_, specs)| !specs.is_empty()) {
         lines.push(Line::default());
         lines.push(Line::from(span(title, theme.title)));
         lines.extend(specs.iter().map(|spec| tensor(model, spec)));

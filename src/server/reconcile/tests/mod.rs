@@ -2,6 +2,7 @@
 
 mod house;
 
+use crate::resources::deployment::{ERROR, NOTE};
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
