@@ -16,7 +16,6 @@ import numpy as np
 
 ROWS = 256
 SEED = 20260101
-# Of the operators that the built-in engine does not know, those that have plain ones instead.
 EXAMPLES = ("input_example.json", "sample-request.json", "sample_request.json", "sample-input.json")
 
 
@@ -65,8 +64,8 @@ def example(folder):
 
 
 def drawn(rows, model):
-    """The example and rows drawn from it: numbers about as far from the example's as those are from nought, other cells
-    from the example's own."""
+    """The example and rows drawn from it: numbers about as far from the example's as those are from each other, other
+    cells from the example's own and the categories that the model knows."""
     rng = np.random.default_rng(SEED)
     if isinstance(rows, np.ndarray):
         return np.vstack([rows, np.column_stack([numbers(rows[:, at], rng) for at in range(rows.shape[1])])])
@@ -85,7 +84,7 @@ def drawn(rows, model):
 
 def numbers(values, rng):
     values = values.astype(float)
-    wide = np.maximum(values.std(), 0.25 * np.abs(values).max() or 1.0)
+    wide = values.std() or 0.25 * np.abs(values).max() or 1.0
     picked = rng.choice(values, ROWS) + rng.normal(0, 1, ROWS) * wide
     return picked if values.min() < 0 else np.abs(picked)
 

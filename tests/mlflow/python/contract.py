@@ -1,6 +1,6 @@
 """Replays every case against the scoring script itself and compares with MLflow's own `predict`.
 
-    python contract.py FOLDER SCRIPT [MODEL...]      FOLDER holds the models (made when missing), SCRIPT is mlflow_score.py
+The models lie in MLCONSOLE_MODELS (they are made when they are missing), the script in MLCONSOLE_ASSETS.
 """
 
 import contextlib
@@ -90,13 +90,11 @@ def difference(case, status, text, folder, tolerance=1e-9):
 
 
 def main():
-    root, script, *names = sys.argv[1:]
-    folders = models.make(root, names)
+    folders = models.make(os.environ["MLCONSOLE_MODELS"])
+    script = os.path.join(os.environ["MLCONSOLE_ASSETS"], "mlflow_score.py")
     wrong = 0
     modules = {}
     for case in cases.CASES:
-        if case.model not in folders:
-            continue
         key = (case.model, case.lenient)
         module = modules.get(key) or modules.setdefault(key, loaded(script, folders[case.model], case.lenient))
         problem = difference(case, *ask(module, case), folders[case.model])

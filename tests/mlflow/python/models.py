@@ -34,6 +34,11 @@ def pins(flavor):
     return [f"{name}=={number}" for name, number in versions.items()]
 
 
+def python():
+    """The minor version of this very interpreter."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def guests():
     """A frame of mixed types and who liked the place."""
     rng = np.random.default_rng(7)
