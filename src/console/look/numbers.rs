@@ -81,6 +81,17 @@ pub fn span_ms(ms: i64) -> String {
     }
 }
 
+/// An age at a glance: `5 s`, `12 m`, `3 h`, `2 d`.
+pub fn age_ms(ms: i64) -> String {
+    let seconds = ms.max(0) / 1_000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} m", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// How long something took: `12 ms`, from a second on as a span.
 pub fn took_ms(ms: i64) -> String {
     if ms < 1_000 { format!("{} ms", ms.max(0)) } else { span_ms(ms) }

@@ -16,9 +16,17 @@ use crate::resources::python::HeldEnvironment;
 
 const BAR: u16 = 24;
 
-/// What an environment on disk is called.
+/// What the SDK and the CLI call an environment that stands in a deployment's file.
+const UNNAMED: &str = "CliV2AnonymousEnvironment:";
+
+/// What an environment on disk is called: the names people gave it, or who asked for it.
 pub(super) fn called(held: &HeldEnvironment) -> String {
-    if held.names.is_empty() { format!("({})", held.key.get(..8).unwrap_or(&held.key)) } else { held.names.join(", ") }
+    let given: Vec<&str> = held.names.iter().map(String::as_str).filter(|name| !name.starts_with(UNNAMED)).collect();
+    match (given.is_empty(), held.used_by.is_empty()) {
+        (false, _) => given.join(", "),
+        (true, false) => format!("(unnamed, for {})", held.used_by.join(", ")),
+        (true, true) => format!("(unnamed {})", held.key.get(..8).unwrap_or(&held.key)),
+    }
 }
 
 /// Draws the screen.
@@ -103,7 +111,7 @@ fn built(model: &Model, held: &HeldEnvironment, column: usize) -> (String, Style
         2 => (dash(held.python.clone()), theme.text),
         3 => (held.packages.len().to_string(), theme.text),
         4 => (numbers::bytes(held.size_bytes), theme.text),
-        5 => (format!("{} ago", numbers::span_ms((model.now - held.last_used_ms).max(0))), theme.dim),
+        5 => (format!("{} ago", numbers::age_ms(model.now - held.last_used_ms)), theme.dim),
         _ => (dash(held.used_by.join(", ")), theme.text),
     }
 }
