@@ -21,6 +21,9 @@ const BLIND_TICK: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Read in one go.
 const CHUNK: usize = 64 * 1024;
+/// A script that logs a line a request would wake this thread for each: it sleeps so long after having heard little.
+const NAP: Duration = Duration::from_millis(10);
+const LITTLE: usize = 8 * 1024;
 
 /// A worker and what belongs to it.
 pub struct Watch<'a> {
@@ -42,9 +45,16 @@ pub fn watch(mut watch: Watch) {
     let limit = worker_timeout(&watch.script.spec.variables);
     let (mut out, mut err) = (Lines::new(false), Lines::new(true));
     let mut looked = Instant::now();
+    let mut heard = 0;
     loop {
         let tick = if handle.is_some() { TICK } else { BLIND_TICK };
-        let ended = watch.listen(&mut out, &mut err, handle.as_ref(), tick);
+        let nap = (1..LITTLE).contains(&heard);
+        let ended;
+        (ended, heard) = if nap {
+            (ready(&mut [entry(handle.as_ref())], NAP), 0)
+        } else {
+            watch.listen(&mut out, &mut err, handle.as_ref(), tick)
+        };
         if looked.elapsed() >= tick {
             looked = Instant::now();
             watch.worker.look(limit);
@@ -80,30 +90,28 @@ fn say(script: &Script, instance: u32, level: Level, line: &str) {
 }
 
 impl Watch<'_> {
-    /// Waits for output, and takes what there is; true when the process has ended.
-    fn listen(&mut self, out: &mut Lines, err: &mut Lines, handle: Option<&OwnedFd>, limit: Duration) -> bool {
-        let entry = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // A negative number is passed over.
-        let mut watched = [
-            entry(self.stdout.as_ref().map_or(-1, AsRawFd::as_raw_fd)),
-            entry(self.stderr.as_ref().map_or(-1, AsRawFd::as_raw_fd)),
-            entry(handle.map_or(-1, AsRawFd::as_raw_fd)),
-        ];
-        let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the array is ours, and its length is told.
-        let ready = unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, limit) };
-        if ready <= 0 {
-            return false;
+    /// Waits for output, and takes what there is: whether the process has ended, and how many bytes were read.
+    fn listen(&mut self, out: &mut Lines, err: &mut Lines, handle: Option<&OwnedFd>, limit: Duration) -> (bool, usize) {
+        let mut watched = [entry(self.stdout.as_ref()), entry(self.stderr.as_ref()), entry(handle)];
+        if !ready(&mut watched, limit) {
+            return (false, 0);
         }
         let (script, instance) = (self.script, self.place.instance);
         let mut emit = |level, line: &str| say(script, instance, level, line);
-        if watched[0].revents != 0 && !take(self.stdout.as_mut(), out, &mut emit) {
-            self.stdout = None;
+        let mut read = 0;
+        if watched[0].revents != 0 {
+            match take(self.stdout.as_mut(), out, &mut emit) {
+                Some(bytes) => read += bytes,
+                None => self.stdout = None,
+            }
         }
-        if watched[1].revents != 0 && !take(self.stderr.as_mut(), err, &mut emit) {
-            self.stderr = None;
+        if watched[1].revents != 0 {
+            match take(self.stderr.as_mut(), err, &mut emit) {
+                Some(bytes) => read += bytes,
+                None => self.stderr = None,
+            }
         }
-        watched[2].revents != 0
+        (watched[2].revents != 0, read)
     }
 
     /// Ends the worker if its instance takes more memory than it has, and the worker most of it.
@@ -125,17 +133,29 @@ impl Watch<'_> {
     }
 }
 
-/// Reads once; false at the end of the stream.
-fn take(from: Option<&mut impl Read>, lines: &mut Lines, emit: &mut impl FnMut(Level, &str)) -> bool {
-    let Some(from) = from else { return false };
+/// What to wait for; a stream that has ended is passed over.
+fn entry(of: Option<&impl AsRawFd>) -> libc::pollfd {
+    libc::pollfd { fd: of.map_or(-1, AsRawFd::as_raw_fd), events: libc::POLLIN, revents: 0 }
+}
+
+/// Waits until one of them has something to tell, at most so long; whether one has.
+fn ready(watched: &mut [libc::pollfd], limit: Duration) -> bool {
+    let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the array is ours, and its length is told.
+    unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, limit) > 0 }
+}
+
+/// Reads once: how much; `None` at the end of the stream.
+fn take(from: Option<&mut impl Read>, lines: &mut Lines, emit: &mut impl FnMut(Level, &str)) -> Option<usize> {
+    let from = from?;
     let mut bytes = vec![0; CHUNK];
     match from.read(&mut bytes) {
-        Ok(0) => false,
+        Ok(0) => None,
         Ok(read) => {
             lines.feed(&bytes[..read], emit);
-            true
+            Some(read)
         }
-        Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+        Err(error) => (error.kind() == std::io::ErrorKind::Interrupted).then_some(0),
     }
 }
 
