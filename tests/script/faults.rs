@@ -351,9 +351,9 @@ async fn a_worker_that_fails_again_and_again_is_started_after_growing_pauses() {
                   if data == 'mend': os.remove(marker)\n    else: open(marker, 'w').close(); os._exit(1)";
     let Some(pool) = serve(&house, Script::new(source), settings(1, 4)).await else { return };
     assert_eq!(house.ask("spoil").await.0, 424);
-    until("it is known", || pool.trouble().is_some_and(|text| text.contains("CrashLoopBackOff"))).await;
+    until("it is known", || pool.trouble().is_some_and(|trouble| trouble.kind == "CrashLoopBackOff")).await;
     let trouble = pool.trouble().unwrap_or_default();
-    assert!(trouble.contains("the model is spoiled") && trouble.contains(" s; "), "{trouble}\n{}", house.log());
+    assert!(trouble.reason.contains("the model is spoiled"), "{trouble:?}\n{}", house.log());
     let (status, _) = house.ask("1").await;
     assert_eq!(status, 503, "nobody waits for what may never come");
     assert!(house.log().contains("CrashLoopBackOff"), "{}", house.log());

@@ -75,6 +75,7 @@ impl Script {
             start: self.start,
             stop: self.stop,
             tell: Arc::new(|_| {}),
+            warnings: Arc::default(),
             home,
             lease: None,
         };

@@ -99,11 +99,13 @@ impl ControlPlane {
                 format!("Deployment {mirror} gets {weight} % mirrored traffic: switch the mirror off, then delete it."),
             ));
         }
+        self.app.reconciler.give_up_revival(endpoint, Some(name));
         // A deployment that is still being made, or does not come to an end with it, need not be waited for.
         let begun = self.app.reconciler.busy(endpoint, Some(name))?;
         let stopped = begun.is_some_and(|operation| {
             let verb = operation.properties.as_ref().map(|p| p.verb.as_str()).unwrap_or_default();
-            matches!(verb, "create" | "update") && self.app.reconciler.stop_operation(&operation.name)
+            matches!(verb, "create" | "update" | "scale" | "restart")
+                && self.app.reconciler.stop_operation(&operation.name)
         });
         if !stopped {
             self.refuse_while_busy(endpoint, Some(name))?;

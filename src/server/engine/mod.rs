@@ -78,6 +78,10 @@ pub trait Servable: Send + Sync {
     fn is_bounded(&self) -> bool {
         false
     }
+    /// Waits until the processes of stopped instances have ended, at most until then.
+    fn rest(&self, until: Instant) {
+        let _ = until;
+    }
     /// Speaks HTTP as a model container does: gets request ids, and describes itself at `/swagger.json`.
     fn is_container(&self) -> bool {
         false

@@ -197,11 +197,11 @@ impl Router {
                 queued: status.queued,
                 slots: status.slots,
                 restarts: status.restarts,
+                trouble: target.pool.as_ref().and_then(|pool| pool.trouble()),
                 weight: target.weight,
                 mirror: target.mirror,
                 totals: target.telemetry.totals(),
                 mirrored: target.telemetry.mirrored(),
-                trouble: None,
                 seconds: target.telemetry.seconds(from..until),
             }
         };

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::model::{load_failure, on_own_thread};
+use super::model::on_own_thread;
 use super::notes::{drain_time, say};
+use super::script::changed;
 use super::tracker::{Stop, Tracker};
 use super::{Reconciler, Serving, Slot, lock, rewrite};
 use crate::resources::instance_type::how_many;
@@ -24,11 +25,9 @@ impl Reconciler {
         let before = running.pool.status().wanted;
         tracker.plan(&[format!("scale from {before} to {count} instances")]);
         tracker.next();
-        tracker.no_return()?;
         let pool = Arc::clone(&running.pool);
-        on_own_thread(format!("scale {}", wanted.name), move || pool.scale(count))
-            .await
-            .map_err(|e| Stop::Failed(load_failure(&e)))?;
+        let scaling = on_own_thread(format!("scale {}", wanted.name), move || pool.scale(count));
+        changed(tracker, &running.pool, scaling).await?;
         let text = format!("Scaled from {before} to {}.", how_many(count));
         self.report(slot, |r| r.event("Scaled", true, text.as_str()));
         let log = self.telemetry.deployment(endpoint, &wanted.name);
@@ -51,14 +50,12 @@ impl Reconciler {
     ) -> Result<(), Stop> {
         tracker.plan(&["restart instances one by one".to_owned()]);
         tracker.next();
-        tracker.no_return()?;
         let name = &running.spec.name;
         let log = self.telemetry.deployment(endpoint, name);
         say(&log, Container::InferenceServer, Level::Info, "Restarting instances on request.");
         let pool = Arc::clone(&running.pool);
-        on_own_thread(format!("restart {name}"), move || pool.restart())
-            .await
-            .map_err(|e| Stop::Failed(load_failure(&e)))?;
+        let restarting = on_own_thread(format!("restart {name}"), move || pool.restart());
+        changed(tracker, &running.pool, restarting).await?;
         self.report(slot, |r| r.event("Started", true, "Restarted container inference-server on request"));
         Ok(())
     }

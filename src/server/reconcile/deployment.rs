@@ -10,7 +10,7 @@ use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of
 use super::notes::{drain_time, say};
 use super::report::{State, Step};
 use super::script::{Loaded, Parts, Unless};
-use super::tracker::{Stop, Tracker};
+use super::tracker::{Cancel, Stop, Tracker};
 use super::{Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::deployment::{ERROR, NOTE};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
@@ -92,8 +92,11 @@ impl Reconciler {
         let slot = slot(endpoint, Some(name));
         let log = self.telemetry.deployment(endpoint, name);
         say(&log, Container::InferenceServer, Level::Info, "The workspace has started: bringing the deployment back.");
-        let tracker = Tracker::silent(self.store.clone());
+        let cancel = Cancel::new();
+        lock(&self.reviving).insert(slot.clone(), cancel.clone());
+        let tracker = Tracker::silent(self.store.clone(), cancel);
         let result = self.roll_out(&slot, endpoint, &spec, None, &tracker).await;
+        lock(&self.reviving).remove(&slot);
         let Err(stop) = result else { return };
         let Stop::Failed(error) = self.tell_failure(&slot, endpoint, name, stop) else { return };
         let key = Key::deployment(endpoint, name);
@@ -118,6 +121,16 @@ impl Reconciler {
             Ok(rewrite(&doc, &body).journal(entry).and(self.keep_report(&slot)))
         })
         .await;
+    }
+
+    /// A deployment (or all of an endpoint) is going to be deleted: bringing it back has become pointless.
+    pub fn give_up_revival(&self, endpoint: &str, deployment: Option<&str>) {
+        let asked = slot(endpoint, deployment);
+        for (slot, cancel) in lock(&self.reviving).iter() {
+            if *slot == asked || (deployment.is_none() && slot.0 == asked.0) {
+                cancel.ask();
+            }
+        }
     }
 
     /// Loads the wanted version beside the running one, switches over when it is ready, then drains the old one.
@@ -170,7 +183,7 @@ impl Reconciler {
             }
             Wanted::Script(script) => self.load_script(slot, wanted, Parts::of_script(*script), &log, tracker).await?,
         };
-        let Loaded { servable, settings, notes, stop } = loaded;
+        let Loaded { servable, settings, mut notes, warnings, stop } = loaded;
 
         tracker.next();
         let began = Instant::now();
@@ -184,6 +197,7 @@ impl Reconciler {
         let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
         let pool = tracker.unless_canceled(pool).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
         unless.0 = None;
+        notes.append(&mut lock(&warnings));
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server")
         });

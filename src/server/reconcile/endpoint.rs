@@ -57,6 +57,7 @@ impl Reconciler {
         tracker.next();
         // What is being done to its deployments has become pointless; what cannot be stopped is waited for.
         let deployments = self.store.list(Kind::Deployment, Some(endpoint)).unwrap_or_default();
+        self.give_up_revival(endpoint, None);
         for doc in &deployments {
             if let Ok(Some(operation)) = self.store.operation_on(endpoint, Some(&doc.key.name))
                 && let Some(cancel) = lock(&self.cancels).get(&operation.name)

@@ -39,6 +39,8 @@ use turns::Turns;
 
 /// Longest request timeout the API allows, and a little: what a canceller waits for at most.
 const PATIENCE: Duration = Duration::from_secs(200);
+/// How long processes of scripts may take to end with the workspace.
+const GOODBYE: Duration = Duration::from_secs(8);
 /// How long to wait before writing a result again that could not be written (a full disk).
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -83,6 +85,8 @@ pub struct Reconciler {
     starting: Mutex<HashMap<Slot, Starting>>,
     reports: Mutex<HashMap<Slot, Report>>,
     cancels: Mutex<HashMap<String, Cancel>>,
+    /// Deployments that are being brought back.
+    reviving: Mutex<HashMap<Slot, Cancel>>,
     loads: tokio::sync::Semaphore,
     measured: Mutex<measure::Last>,
     turns: Turns<Slot>,
@@ -114,6 +118,7 @@ impl Reconciler {
             starting: Mutex::default(),
             reports: Mutex::default(),
             cancels: Mutex::default(),
+            reviving: Mutex::default(),
             loads: tokio::sync::Semaphore::new(LOADS),
             measured: Mutex::default(),
             turns: Turns::new(),
@@ -338,11 +343,16 @@ impl Reconciler {
         })
     }
 
-    /// Stops every pool at once; what they were doing has been drained before. Used when the process ends.
+    /// Stops every pool at once; what they were doing has been drained before. Processes get the time to say goodbye. Used
+    /// when this process ends.
     pub(super) fn stop(&self) {
         let all: Vec<Serving> = lock(&self.serving).drain().map(|(_, serving)| serving).collect();
-        // Dropped outside the lock: the last handle of a pool waits for its threads.
+        let servables: Vec<Arc<dyn Servable>> = all.iter().map(|serving| Arc::clone(serving.pool.servable())).collect();
+        // Outside the lock.
+        all.iter().for_each(|serving| serving.pool.stop());
         drop(all);
+        let until = std::time::Instant::now() + GOODBYE;
+        servables.iter().for_each(|servable| servable.rest(until));
     }
 
     /// Writes the end of a piece of work, again and again until it is written; false when the store has closed.

@@ -17,7 +17,7 @@ use super::{Reconciler, Slot, lock, stage};
 use crate::resources::{ArmError, Deployment};
 use crate::server::engine::{LoadError, ModelSource, Servable};
 use crate::server::environments::{self, Built, EnvironmentError, Spec};
-use crate::server::gateway::PoolSettings;
+use crate::server::gateway::{Pool, PoolSettings};
 use crate::server::mlflow::Hosted;
 use crate::server::script::{self, ScriptSpec, StartLimit, worker_count, worker_timeout};
 use crate::server::stop::Stop as StopWish;
@@ -38,6 +38,8 @@ pub(super) struct Loaded {
     pub settings: PoolSettings,
     /// What its owner should know although it serves.
     pub notes: Vec<String>,
+    /// What its owner should know of how it started.
+    pub warnings: script::Warnings,
     /// Ends its start.
     pub stop: StopWish,
 }
@@ -45,7 +47,13 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Of a model in this process.
     pub fn native(servable: Arc<dyn Servable>, deployment: &Deployment) -> Self {
-        Self { servable, settings: settings_of(deployment), notes: Vec::new(), stop: StopWish::new() }
+        Self {
+            servable,
+            settings: settings_of(deployment),
+            notes: Vec::new(),
+            warnings: script::Warnings::default(),
+            stop: StopWish::new(),
+        }
     }
 }
 
@@ -132,6 +140,7 @@ impl Reconciler {
         let mut all: BTreeMap<String, String> = variables;
         all.extend(wanted.properties.environment_variables.iter().map(|(name, value)| (name.clone(), value.clone())));
         let settings = settings_for(wanted, &all);
+        let warnings = script::Warnings::default();
         let tell = {
             let tracker = tracker.clone();
             move |text: &str| tracker.note(text)
@@ -147,12 +156,13 @@ impl Reconciler {
             start: start_limit(wanted),
             stop: stop.clone(),
             tell: Arc::new(tell),
+            warnings: Arc::clone(&warnings),
             home: staged.home,
             lease: Some(built.lease),
         };
         let servable = script::servable(spec, Arc::clone(log)).map_err(|e| Stop::Failed(load_failure(&e)))?;
         unless.0 = None;
-        Ok(Loaded { servable, settings, notes: built.warnings, stop })
+        Ok(Loaded { servable, settings, notes: built.warnings, warnings, stop })
     }
 
     async fn stage(
@@ -236,6 +246,30 @@ impl Reconciler {
         let text = format!("Environment ready after {} ms: {}", began.elapsed().as_millis(), built.python.display());
         say(log, fetcher, Level::Info, &text);
         Ok(built)
+    }
+}
+
+/// Waits for a change of a running pool. Where instances are processes it can be stopped as long as they start; the pool is
+/// then as before.
+pub(super) async fn changed(
+    tracker: &Tracker,
+    pool: &Pool,
+    change: impl Future<Output = Result<(), LoadError>>,
+) -> Result<(), Stop> {
+    let failed = |error: LoadError| Stop::Failed(load_failure(&error));
+    if pool.settings().processes.is_none() {
+        tracker.no_return()?;
+        return change.await.map_err(failed);
+    }
+    let mut change = std::pin::pin!(change);
+    match tracker.unless_canceled(&mut change).await {
+        Ok(changed) => changed.map_err(failed),
+        Err(stop) => {
+            pool.give_up_starting();
+            // It ends with what it had started; why does not matter any more.
+            let _ = change.await;
+            Err(stop)
+        }
     }
 }
 

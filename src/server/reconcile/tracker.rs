@@ -94,8 +94,8 @@ impl Tracker {
     }
 
     /// For work that belongs to no operation.
-    pub fn silent(store: Store) -> Self {
-        Self { store, operation: None, cancel: Cancel::new() }
+    pub fn silent(store: Store, cancel: Cancel) -> Self {
+        Self { store, operation: None, cancel }
     }
 
     /// Says what is going to be done. An operation that a crash interrupted begins again.

@@ -15,6 +15,7 @@ use super::state::Worker;
 use super::watch::{Watch, watch};
 use super::{Script, environment, worker_folder};
 use crate::server::engine::Place;
+use crate::server::telemetry::lock;
 
 /// Ends a process group when the workspace is gone, however it went: then nobody holds the other end of its input.
 const GUARD: &str = "read _; kill -9 0";
@@ -49,10 +50,12 @@ pub fn launch(script: &Arc<Script>, place: &Place) -> Result<Launched, String> {
                 Ok(mut child) => {
                     let pid = child.id();
                     watched.started(pid);
+                    *lock(&script_of.alive) += 1;
                     // The one who waits is there until it has heard.
                     let _ = sender.send(Ok(()));
                     let guard = guard(pid);
                     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+                    let _ended = Ended(&script_of);
                     watch(Watch { script: &script_of, worker: &watched, place, number, child, guard, stdout, stderr });
                 }
                 Err(error) => drop(sender.send(Err(error))),
@@ -66,6 +69,16 @@ pub fn launch(script: &Arc<Script>, place: &Place) -> Result<Launched, String> {
         Ok(Ok(())) => Ok(Launched { worker, socket, number }),
         Ok(Err(error)) => Err(format!("the interpreter '{python}' cannot be started: {error}")),
         Err(_) => Err("its thread ended".to_owned()),
+    }
+}
+
+/// Counts a process out.
+struct Ended<'a>(&'a Script);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.alive) -= 1;
+        self.0.ended.notify_all();
     }
 }
 

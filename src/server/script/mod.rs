@@ -16,9 +16,9 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ use self::memory::Usage;
 use super::engine::{Instance, LoadError, MemoryUse, Place, ScoreRequest, Servable};
 use super::environments::Lease;
 use super::stop::Stop;
-use super::telemetry::DeploymentTelemetry;
+use super::telemetry::{DeploymentTelemetry, lock};
 use crate::resources::Signature;
 
 /// The worker's files: what is started, and what stands in for the official server where that is not installed.
@@ -42,6 +42,9 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Hears what a starting instance does, for the operation that waits for it.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What the owner of a deployment should know of how its script started.
+pub type Warnings = Arc<Mutex<Vec<String>>>;
 
 /// A scoring script and how it runs.
 pub struct ScriptSpec {
@@ -65,6 +68,8 @@ pub struct ScriptSpec {
     pub stop: Stop,
     /// Hears how starting goes.
     pub tell: Tell,
+    /// Takes what scripts warn of while they start.
+    pub warnings: Warnings,
     /// Keeps the environment from being cleaned up.
     pub lease: Option<Lease>,
     /// Holds the staged code and model and the processes' temporary folders; goes with the last of them.
@@ -109,6 +114,9 @@ struct Script {
     spec: ScriptSpec,
     telemetry: Arc<DeploymentTelemetry>,
     usage: Usage,
+    /// Processes that have not ended.
+    alive: Mutex<u32>,
+    ended: Condvar,
     /// Numbers the processes, for their temporary folders.
     started: AtomicU64,
 }
@@ -126,7 +134,14 @@ pub fn servable(spec: ScriptSpec, telemetry: Arc<DeploymentTelemetry>) -> Result
     write().map_err(|error| {
         LoadError::new(format!("the worker's files cannot be written to '{}': {error}", folder.display()))
     })?;
-    Ok(Arc::new(Script { spec, telemetry, usage: Usage::default(), started: AtomicU64::new(0) }))
+    Ok(Arc::new(Script {
+        spec,
+        telemetry,
+        usage: Usage::default(),
+        alive: Mutex::new(0),
+        ended: Condvar::new(),
+        started: AtomicU64::new(0),
+    }))
 }
 
 fn worker_folder(home: &Path) -> PathBuf {
@@ -164,6 +179,17 @@ impl Servable for Script {
 
     fn memory(&self) -> Option<MemoryUse> {
         self.spec.memory.map(|limit| MemoryUse { used: self.usage.largest(), limit })
+    }
+
+    fn rest(&self, until: Instant) {
+        let mut alive = lock(&self.alive);
+        while *alive > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            alive = self.ended.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     fn is_container(&self) -> bool {

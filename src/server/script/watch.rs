@@ -11,7 +11,7 @@ use super::lines::Lines;
 use super::state::{Order, Worker};
 use super::{Script, memory, worker_timeout};
 use crate::server::engine::Place;
-use crate::server::telemetry::{Container, Level};
+use crate::server::telemetry::{Container, Level, lock};
 
 /// Between two looks at memory and time.
 const TICK: Duration = Duration::from_millis(200);
@@ -23,6 +23,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const CHUNK: usize = 64 * 1024;
 /// A script that logs a line a request would wake this thread for each: it sleeps so long after having heard little.
 const NAP: Duration = Duration::from_millis(10);
+/// How such a warning begins.
+const VERSIONS: &str = "InconsistentVersionWarning: ";
 const LITTLE: usize = 8 * 1024;
 
 /// A worker and what belongs to it.
@@ -86,7 +88,19 @@ pub fn watch(mut watch: Watch) {
 }
 
 fn say(script: &Script, instance: u32, level: Level, line: &str) {
+    if line.contains(VERSIONS) {
+        warn(script, line);
+    }
     script.telemetry.log().push(Container::InferenceServer, Some(instance), level, line);
+}
+
+/// Keeps what scikit-learn says of a pickle made by another version: it goes on, but the answers may be wrong.
+fn warn(script: &Script, line: &str) {
+    let text: String = line[line.find(VERSIONS).unwrap_or(0)..].chars().take(300).collect();
+    let mut warnings = lock(&script.spec.warnings);
+    if warnings.len() < 3 && !warnings.contains(&text) {
+        warnings.push(text);
+    }
 }
 
 impl Watch<'_> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::instance::{Cell, failed, run};
 use super::probe::Tracks;
 use super::{Level, PoolSettings, Shared};
+use crate::resources::Trouble;
 use crate::server::engine::LoadError;
 use crate::server::telemetry::lock;
 
@@ -106,16 +107,13 @@ impl Member {
         wait
     }
 
-    /// What keeps it from serving, if it waits for its next start: Kubernetes' word for it, and when it ends.
-    pub fn trouble(&self, now: Instant) -> Option<String> {
+    /// What keeps it from serving, if it waits for its next start, and how long it waits yet.
+    pub fn trouble(&self, now: Instant) -> Option<(Trouble, Duration)> {
         let State::Down { retry } = self.state else { return None };
         let left = retry.saturating_duration_since(now);
         (self.paused && !left.is_zero()).then(|| {
-            let (instance, losses, seconds) = (self.cell.instance, self.losses, left.as_secs_f32().ceil());
-            format!(
-                "CrashLoopBackOff: instance {instance} is restarted for the {losses}th time in {seconds} s; {}",
-                self.why
-            )
+            let at = jiff::Timestamp::now().as_millisecond() + i64::try_from(left.as_millis()).unwrap_or(i64::MAX / 2);
+            (Trouble { kind: "CrashLoopBackOff".to_owned(), reason: self.why.clone(), retry_ms: at }, left)
         })
     }
 }
@@ -197,7 +195,9 @@ impl Shared {
 
     /// Says when a process that fails again and again is started next.
     fn tell_pause(&self, member: &Member) {
-        if let Some(text) = member.trouble(Instant::now()) {
+        if let Some((trouble, left)) = member.trouble(Instant::now()) {
+            let seconds = left.as_secs_f32().ceil();
+            let text = format!("{}: restart {} in {seconds} s; {}", trouble.kind, member.losses, trouble.reason);
             self.event("CrashLoopBackOff", member.cell.instance, Level::Warning, &text);
         }
     }
@@ -327,6 +327,13 @@ impl Shared {
             self.shrink(&BTreeSet::from([instance]));
         }
         Ok(())
+    }
+
+    /// Those who start because somebody waits for them are not wanted any more.
+    pub fn give_up_starting(&self) {
+        let members = lock(&self.members);
+        let starting = members.all.iter().filter(|m| matches!(m.state, State::Starting) && !m.replacement);
+        starting.for_each(|member| member.cell.leave.ask());
     }
 
     /// Ends everything; threads finish what is admitted.

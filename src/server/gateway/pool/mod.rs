@@ -16,7 +16,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use crate::resources::Signature;
+use crate::resources::{Signature, Trouble};
 use crate::server::engine::{LoadError, ProbeKind, Servable};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level, lock};
 
@@ -275,6 +275,16 @@ impl Pool {
         self.shared.roll()
     }
 
+    /// Ends what was asked for and has not started yet: the call that waits for it fails, and the pool is as before.
+    pub fn give_up_starting(&self) {
+        self.shared.give_up_starting();
+    }
+
+    /// Stops the instances; what is admitted is finished.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
     /// Takes no new requests, waits until all admitted ones are answered or `timeout` has passed, then stops the
     /// instances. Publish a snapshot without this pool first.
     pub async fn drain(&self, timeout: Duration) {
@@ -293,11 +303,13 @@ impl Pool {
         self.shared.stop();
     }
 
-    /// Why instances that should serve do not, as far as they wait for their next start.
-    pub fn trouble(&self) -> Option<String> {
+    /// Why an instance that fails again and again is down; of several, that which is started next.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.shared.settings.processes?;
         let now = std::time::Instant::now();
-        let troubles: Vec<String> = lock(&self.shared.members).all.iter().filter_map(|m| m.trouble(now)).collect();
-        (!troubles.is_empty()).then(|| troubles.join("; "))
+        let members = lock(&self.shared.members);
+        let troubles = members.all.iter().filter_map(|member| member.trouble(now));
+        troubles.min_by_key(|(_, left)| *left).map(|(trouble, _)| trouble)
     }
 
     /// The pool now.
