@@ -8,6 +8,7 @@ Where azureml-inference-server-http is installed its WSGI application answers th
 what the hosted service does. Else `worker_shim.py`, beside this file, takes its place.
 """
 
+import gc
 import importlib.util
 import io
 import json
@@ -290,6 +291,8 @@ def main():
         traceback.print_exc()
         channel.write({"ready": False, "stage": "import", "error": in_a_line(error)})
         sys.exit(3)
+    # What is there by now stays: the collector need not look at it again and again.
+    gc.freeze()
     channel.write({"ready": True, "pid": os.getpid(), "engine": engine})
     serve(channel, answer, plain)
 
