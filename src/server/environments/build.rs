@@ -322,3 +322,70 @@ fn installed(folder: &Path) -> Vec<String> {
     packages.sort();
     packages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(spec: &Spec, full: bool) -> Order<'_> {
+        let interpreter = Interpreter { path: "/usr/bin/python3.11".into(), minor: (3, 11), version: "3.11.4".into() };
+        Order::new(spec, interpreter, full)
+    }
+
+    fn spec(origin: Origin, requirements: &[&str]) -> Spec {
+        let requirements = requirements.iter().map(|&line| line.to_owned()).collect();
+        Spec { name: "m:1".into(), origin, requirements, ..Spec::default() }
+    }
+
+    #[test]
+    fn mlflow_models_get_mlflow_skinny_unless_told_otherwise() {
+        let model = spec(Origin::Mlflow, &["mlflow==3.1.0", "scikit-learn==1.7.2", "numpy==2.1.0"]);
+        let small = order(&model, false);
+        assert_eq!(small.requirements, ["mlflow-skinny==3.1.0", "scikit-learn==1.7.2", "numpy==2.1.0", "pandas"]);
+        assert!(small.notes[0].contains("mlflow==3.1.0 is installed as mlflow-skinny==3.1.0"), "{:?}", small.notes);
+        assert_eq!(order(&model, true).requirements, model.requirements);
+        assert_ne!(small.key(), order(&model, true).key());
+        for kept in ["mlflow[extras]==3.1.0", "mlflow @ https://example.org/mlflow.whl", "mlflow-skinny==3.1.0"] {
+            let model = spec(Origin::Mlflow, &[kept]);
+            assert_eq!(order(&model, false).requirements, [kept]);
+        }
+        let own = spec(Origin::Files, &["mlflow==3.1.0"]);
+        assert_eq!(order(&own, false).requirements, ["mlflow==3.1.0"], "what a user wrote for a script stays");
+    }
+
+    #[test]
+    fn the_key_is_the_content_however_it_is_spelled() {
+        let key = |requirements: &[&str]| order(&spec(Origin::Files, requirements), false).key();
+        let one = key(&["Scikit_Learn == 1.5.2", "numpy>=1,<2"]);
+        assert_eq!(one, key(&["numpy>=1, <2", "scikit-learn==1.5.2", "numpy>=1,<2"]));
+        assert!(super::super::keep::is_key(&one), "{one}");
+        assert_ne!(one, key(&["scikit-learn==1.5.2", "numpy>=1"]));
+        let named = Spec { name: "other:9".into(), user: Some("a/b".into()), ..spec(Origin::Files, &["six"]) };
+        assert_eq!(order(&named, false).key(), key(&["six"]), "names do not count");
+        let mut indexed = spec(Origin::Files, &["six"]);
+        indexed.options = vec!["--extra-index-url https://example.org".into()];
+        assert_ne!(order(&indexed, false).key(), key(&["six"]));
+        let dir = tempfile::tempdir().unwrap();
+        let wheel = dir.path().join("x-1-py3-none-any.whl");
+        std::fs::write(&wheel, "a").unwrap();
+        let local = [wheel.to_str().unwrap()];
+        let before = key(&local);
+        std::fs::write(&wheel, "b").unwrap();
+        assert_ne!(before, key(&local), "files of this machine count by what is in them");
+    }
+
+    #[test]
+    fn another_patch_level_of_python_is_noted_and_a_missing_server_warned_of() {
+        let mut model = spec(Origin::Files, &["six"]);
+        model.python_written = Some("3.11.7".into());
+        let order_of = order(&model, false);
+        assert_eq!(order_of.notes, ["Python 3.11.7 is asked for, 3.11.4 is used"]);
+        assert!(order_of.warnings()[0].contains("exit code 100") && order_of.inject);
+        for (origin, line) in [(Origin::Files, "azureml-defaults"), (Origin::Curated, "six"), (Origin::Mlflow, "six")] {
+            let spec = spec(origin, &[line]);
+            assert!(order(&spec, false).warnings().is_empty(), "{line}");
+        }
+        let own = spec(Origin::Files, &["azureml_inference_server_http==1.4.0"]);
+        assert!(!order(&own, false).inject && order(&own, false).warnings().is_empty());
+    }
+}

@@ -12,7 +12,8 @@ const TABLE: &[(&str, (u8, u8), &[&str])] = &[
     ),
     ("sklearn-1.1", (3, 9), &["scikit-learn~=1.1.0", "pandas~=1.3.0", "scipy~=1.10.0", "numpy~=1.22.0"]),
     ("sklearn-1.0", (3, 9), &["scikit-learn~=1.0.0", "pandas~=1.3.0", "scipy~=1.10.0", "numpy~=1.22.0"]),
-    ("lightgbm-3.3", (3, 10), &["lightgbm>=4.6", "xgboost~=1.7.6", "scikit-learn~=1.5.1", "pandas~=1.5.3"]),
+    // This pandas was compiled for numpy 1, which PyPI does not know.
+    ("lightgbm-3.3", (3, 10), &["lightgbm>=4.6", "xgboost~=1.7.6", "scikit-learn~=1.5.1", "pandas~=1.5.3", "numpy<2"]),
     ("minimal-py311-inference", (3, 11), &["numpy", "joblib"]),
     ("mlflow-py312-inference", (3, 12), &["mlflow", "scikit-learn", "cloudpickle", "pandas", "numpy", "joblib"]),
 ];

@@ -92,6 +92,8 @@ fn network(lines: &[String], text: &str) -> Option<String> {
     // pip goes on without an index, and then says that there is no such version.
     let wanted = between(text, "that satisfies the requirement ", &[" (from", "\n"]);
     let address = between(text, "Failed to fetch: ", &["\n"]).map(|url| url.trim_matches('`'));
+    let download = || between(text, "Failed to download `", &["`"]).filter(|what| what.starts_with("http"));
+    let address = address.or_else(download);
     let what = match (wanted, address) {
         (Some(package), _) => package.to_owned(),
         (None, Some(address)) => address.to_owned(),
@@ -103,9 +105,11 @@ fn network(lines: &[String], text: &str) -> Option<String> {
         .filter_map(|line| line.trim().strip_prefix("cause: "))
         .find(|cause| !cause.contains("Failed to fetch"));
     let cause = cause.or_else(|| between(text, "Failed to establish a new connection: ", &["'", "\n"])).unwrap_or(sign);
-    Some(format!(
-        "{what} cannot be fetched: {cause}. Check the network, the proxy (HTTPS_PROXY) and the index (UV_DEFAULT_INDEX, PIP_INDEX_URL)"
-    ))
+    let index = match what.contains("python-build-standalone") {
+        true => "the mirror (UV_PYTHON_INSTALL_MIRROR)",
+        false => "the index (UV_DEFAULT_INDEX, PIP_INDEX_URL)",
+    };
+    Some(format!("{what} cannot be fetched: {cause}. Check the network, the proxy (HTTPS_PROXY) and {index}"))
 }
 
 fn build(lines: &[String], python: &str) -> Option<String> {
@@ -256,6 +260,11 @@ mod tests {
                 "error: Request failed after 3 retries in 10.9s\n  cause: Failed to fetch: http://127.0.0.1:1/simple/lightgbm/\n  cause: error sending request for url\n  cause: Connection refused (os error 111)",
                 Kind::Network,
                 "http://127.0.0.1:1/simple/lightgbm/ cannot be fetched: Connection refused (os error 111). Check the network",
+            ),
+            (
+                "error: Failed to install cpython\n  cause: Failed to download `https://x/python-build-standalone/y`\n  cause: error sending request\n  cause: no such host",
+                Kind::Network,
+                "https://x/python-build-standalone/y cannot be fetched: no such host. Check the network, the proxy (HTTPS_PROXY) and the mirror",
             ),
             (
                 "error: Failed to build `numpy==1.19.5`\n  cause: The build backend returned an error\n  [stderr]\n  ModuleNotFoundError: No module named 'distutils'\n\nhint: `distutils` was removed",

@@ -48,11 +48,11 @@ impl Known {
         Err(none(wanted, &self.all(search_paths, &folders)))
     }
 
-    /// Every interpreter there is, the newest first, one a minor version and path.
+    /// Every interpreter there is, one a minor version.
     fn all(&self, search_paths: &[PathBuf], folders: &[PathBuf]) -> Vec<Interpreter> {
         let mut all: Vec<Interpreter> =
             candidates(search_paths, folders, None).into_iter().filter_map(|path| self.ask(&path)).collect();
-        all.sort_by_key(|found| std::cmp::Reverse(found.minor));
+        all.sort_by_key(|found| found.minor);
         let mut seen = std::collections::BTreeSet::new();
         all.retain(|found| seen.insert(found.minor));
         all
