@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::child::{self, End};
+use super::disk::{size_of, stamp};
 use super::failure::{self, Failure, Kind};
 use super::interpreter::Interpreter;
-use super::keep::{Alone, Contents, size_of, stamp};
+use super::keep::{Alone, Contents};
 use super::progress::Meter;
 use super::spec::{Origin, Spec};
 use super::tool::{Files, Tool};

@@ -6,15 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::EnvironmentError;
+use super::disk::size_of;
 use crate::server::stop::Stop;
 use crate::server::store::files::write_atomic;
 
@@ -306,38 +307,6 @@ fn names(lock: &File) -> Vec<String> {
 
 fn unix_ms(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Bytes of all files below a folder; what cannot be read counts as nothing.
-pub fn size_of(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => size_of(&entry.path()),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        })
-        .sum()
-}
-
-/// What decides whether a file or folder of this machine is still the same, without reading more than it must.
-pub(super) fn stamp(path: &Path, into: &mut ring::digest::Context) {
-    let mut buffer = [0; 64 * 1024];
-    if path.is_dir() {
-        let mut inside: Vec<PathBuf> = fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).collect();
-        inside.sort();
-        for path in inside {
-            into.update(path.as_os_str().as_encoded_bytes());
-            into.update(&[0]);
-            stamp(&path, into);
-        }
-    } else if let Ok(mut file) = File::open(path) {
-        while let Ok(read) = file.read(&mut buffer)
-            && read > 0
-        {
-            into.update(&buffer[..read]);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod check;
 mod child;
 mod conda;
 mod curated;
+mod disk;
 mod error;
 mod failure;
 mod interpreter;
@@ -25,8 +26,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use check::{Packages, Report};
+pub use disk::size_of;
 pub use error::EnvironmentError;
-pub use keep::{Held, Lease, State, size_of};
+pub use keep::{Held, Lease, State};
 pub use script::ScriptReport;
 pub use spec::{Origin, Spec};
 
