@@ -133,10 +133,11 @@ def official():
         logs.load_logging_config(os.path.dirname(logs.__file__), silent=True)
     except (ImportError, AttributeError, TypeError):
         pass
-    failure = ["import", None]
+    failure, scripts = ["import", None], [None]
 
     def watched(stage, method):
         def call(self, *args, **kwargs):
+            scripts[0] = self
             try:
                 return method(self, *args, **kwargs)
             except BaseException as error:
@@ -157,8 +158,7 @@ def official():
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
         raise Failed(*failure) from error
-    blueprint = getattr(app, "azml_blueprint", None) or app.blueprints["main"]
-    script = blueprint.user_script
+    script = scripts[0]
     if hasattr(script, "_wrapped_user_run"):
         script._wrapped_user_run = guarded(script._wrapped_user_run)
     plain = type(getattr(script, "input_parser", None)).__name__ == "JsonStringInput"
