@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::deployment::Deployment;
 use super::document::FileError;
+use super::ids::AssetRef;
 use super::yaml::{AssetPath, AssetSource, Conda, DeploymentFile};
 
 /// All environments on disk, and what builds them.
@@ -196,6 +198,29 @@ impl CheckRequest {
     }
 }
 
+impl CheckRequest {
+    /// What to check of a deployment whose assets are registered, but for its code, which may still be a folder here.
+    pub fn of_deployment(endpoint: &str, deployment: &Deployment) -> Self {
+        let properties = &deployment.properties;
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let code = properties.code_configuration.as_ref();
+        let folder = code.and_then(|code| given(&code.code_id));
+        let registered = folder.as_deref().is_some_and(AssetRef::looks_like);
+        let (code_id, code_folder) = if registered { (folder, None) } else { (None, folder) };
+        Self {
+            name: format!("{endpoint}/{}", deployment.name),
+            model: given(&properties.model),
+            code: code_id,
+            code_folder: code_folder.map(|path| std::path::absolute(&path).unwrap_or_else(|_| path.into())),
+            scoring_script: code.map(|code| code.scoring_script.clone()).filter(|script| !script.is_empty()),
+            environment: given(&properties.environment_id),
+            instance_type: given(&properties.instance_type),
+            instance_count: deployment.instances(),
+            ..Self::default()
+        }
+    }
+}
+
 /// An environment that is written in the deployment's file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -215,6 +240,15 @@ pub struct CheckAnswer {
 }
 
 impl CheckAnswer {
+    /// A line a finding: sign, word, subject and text.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |finding: &Finding| {
+            let (sign, word) = finding.verdict.sign();
+            format!("{sign} {word}, {}: {}", finding.subject, finding.text)
+        };
+        self.findings.iter().map(line).collect()
+    }
+
     /// Whether the deployment cannot work.
     pub fn fails(&self) -> bool {
         self.findings.iter().any(|finding| finding.verdict == Verdict::Failure)

@@ -9,7 +9,9 @@ use mlconsole::console::app::nav::Place;
 use mlconsole::console::app::options::Access;
 use mlconsole::console::app::update::update;
 use mlconsole::resources::asset::EnvironmentProperties;
-use mlconsole::resources::python::{BuildRequest, CleanRequest, HeldEnvironment, HeldEnvironments};
+use mlconsole::resources::python::{
+    BuildRequest, CheckAnswer, CleanRequest, Finding, HeldEnvironment, HeldEnvironments, Verdict,
+};
 use mlconsole::resources::{EnvironmentVersion, Operation, OperationDetails, Phase};
 
 use crate::dump;
@@ -154,4 +156,22 @@ fn nothing_is_built_in_a_read_only_context() {
     for key in ["b", "n", "shift-d", "c", "i"] {
         assert!(calls(&press(&mut model, key)).is_empty() && model.overlays.is_empty(), "{key}");
     }
+}
+
+#[test]
+fn a_deployment_is_looked_at_before_it_is_made() {
+    let mut model = busy(120, 40);
+    let place = Place::DeploymentForm { endpoint: "restaurants".into(), name: None, model: None };
+    let _ = model.open(place);
+    let asked = press(&mut model, "ctrl-t");
+    let [Call::CheckDeployment(request)] = &calls(&asked)[..] else { panic!("{asked:?}") };
+    assert!(request.name.starts_with("restaurants/") && request.instance_count == 1, "{request:?}");
+    let finding = |verdict, subject: &str, text: &str| Finding::new(verdict, subject, text);
+    let findings = vec![
+        finding(Verdict::Good, "script", "score.py has init() and run()"),
+        finding(Verdict::Failure, "packages", "six==99.0 does not exist. Ask for one that does"),
+        finding(Verdict::NotChecked, "memory", "not checked: nobody knows"),
+    ];
+    reply(&mut model, &asked[0], Ok(Answer::Checked(Box::new(CheckAnswer { findings }))));
+    check("form-checked", &model);
 }

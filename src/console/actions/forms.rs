@@ -13,6 +13,10 @@ pub const ROWS: &[Row] = &[
         .footer(100, "create or apply")
         .unless(form::cannot_submit)
         .command("mlconsole deployment create --endpoint {endpoint} -f FILE"),
+    Row::new(Action::FormCheck, "form.check", "Look whether it would work, without starting it", Form, &["ctrl-t"])
+        .footer(85, "check")
+        .unless(form::cannot_check)
+        .command("mlconsole deployment check -f FILE"),
     Row::new(Action::FormUp, "form.up", "Previous field", Form, &["up", "backtab"]).unlisted(),
     Row::new(Action::FormDown, "form.down", "Next field", Form, &["down", "tab"]).unlisted(),
     Row::new(Action::FormFirst, "form.first", "First field", Form, &["pageup"]).unlisted(),

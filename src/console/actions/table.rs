@@ -126,6 +126,7 @@ pub enum Action {
     FormLast,
     FormEnter,
     FormSubmit,
+    FormCheck,
     FormLeave,
     FormDiscard,
     FormTakeUp,

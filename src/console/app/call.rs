@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::load::{LoadProgress, LoadReport};
 use crate::resources::live::{SampleRequest, WorkspaceInfo};
-use crate::resources::python::{BuildRequest, CleanRequest, HeldEnvironments};
+use crate::resources::python::{BuildRequest, CheckAnswer, CheckRequest, CleanRequest, HeldEnvironments};
 use crate::resources::{
     AssetContainer, Deployment, Endpoint, EndpointKeys, EndpointToken, EnvironmentVersion, LogLine, ModelReport,
     ModelVersion, RequestSample, TrafficMap,
@@ -81,6 +81,8 @@ pub enum Call {
     BuildEnvironment(BuildRequest),
     CleanEnvironments(CleanRequest),
     InstallUv,
+    /// Looks at a deployment that is not there yet.
+    CheckDeployment(Box<CheckRequest>),
     CancelOperation {
         operation: String,
     },
@@ -142,6 +144,7 @@ impl Call {
             | Self::Inspect { .. }
             | Self::Environments
             | Self::HeldEnvironments
+            | Self::CheckDeployment(_)
             | Self::Requests { .. }
             | Self::Info
             | Self::Sample { .. }
@@ -231,6 +234,7 @@ pub enum Answer {
     Report(Box<ModelReport>),
     Environments(BTreeMap<String, Vec<EnvironmentVersion>>),
     Held(Box<HeldEnvironments>),
+    Checked(Box<CheckAnswer>),
     Requests(Vec<RequestSample>),
     Info(Box<WorkspaceInfo>),
     Sample(Box<SampleRequest>),

@@ -125,6 +125,9 @@ async fn read(w: &Workspace, call: Call, report: &Reporter) -> Result<Answer, Cl
             }
             Ok(Answer::Environments(all))
         }
+        Call::CheckDeployment(request) => {
+            w.check_deployment(&request).await.map(|answer| Answer::Checked(Box::new(answer)))
+        }
         Call::HeldEnvironments => w.held_environments().await.map(|held| Answer::Held(Box::new(held))),
         Call::Requests { endpoint, deployment, limit } => {
             w.requests(&endpoint, deployment.as_deref(), limit).await.map(Answer::Requests)

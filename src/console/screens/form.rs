@@ -7,6 +7,7 @@ mod endpoint;
 mod field;
 mod foreign;
 mod kubernetes;
+mod look;
 mod view;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use crate::resources::{Deployment, Endpoint, LogLine};
 pub use deployment::Known;
 pub use field::{Field, Kind};
 pub use foreign::{Foreign, nothing_foreign};
+pub use look::cannot_check;
 
 /// What the form is about, as the fields describe it.
 #[derive(Debug, Clone, PartialEq)]
@@ -244,6 +246,7 @@ impl Screen for Form {
                 model.form.overtaken = 0;
                 return change::submit(model);
             }
+            Action::FormCheck => return look::ask(model),
             Action::FormLeave => return Self::leave(model),
             Action::FormDiscard => return Self::discard(model),
             Action::FormTakeUp => foreign::take_up(model),
@@ -327,6 +330,7 @@ impl Screen for Form {
 
     fn answered(&self, model: &mut Model, task: u64, call: &Call, outcome: &Result<Answer, Failure>) -> Vec<Effect> {
         match (call, outcome) {
+            (Call::CheckDeployment(_), Ok(Answer::Checked(answer))) => look::answered(model, answer),
             (Call::Models, Ok(Answer::Models(models))) => choose::models(model, models),
             (Call::ModelVersions { model: name }, Ok(Answer::ModelVersions(versions))) => {
                 choose::versions(model, name, versions);
