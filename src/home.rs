@@ -79,6 +79,7 @@ impl Place {
         options.record_bodies = local.record_bodies;
         options.random_routing = local.split == Split::Random;
         options.drain = Duration::from_secs(local.drain_seconds);
+        options.onnxruntime_library.clone_from(&local.onnxruntime_library);
         let python = &self.config.python;
         options.python = environments::Settings {
             search_paths: python.search_paths.clone(),

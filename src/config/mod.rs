@@ -112,6 +112,8 @@ pub struct Local {
     pub record_bodies: bool,
     /// How long a stopping workspace waits for requests in flight, in seconds.
     pub drain_seconds: u64,
+    /// The ONNX Runtime library that deployments may run on. `None`: found by other ways.
+    pub onnxruntime_library: Option<PathBuf>,
 }
 
 impl Default for Local {
@@ -126,6 +128,7 @@ impl Default for Local {
             split: Split::Block,
             record_bodies: false,
             drain_seconds: 10,
+            onnxruntime_library: None,
         }
     }
 }

@@ -91,6 +91,7 @@ fn local(folder: &Path, mut fields: Fields<'_>) -> Result<Local, FileError> {
     local.max_body_mib = fields.whole("max_body_mib", 1, 4_096)?.unwrap_or(local.max_body_mib);
     local.split = fields.choice("split", &[("block", Split::Block), ("random", Split::Random)])?.unwrap_or_default();
     local.record_bodies = fields.bool("record_bodies")?.unwrap_or(local.record_bodies);
+    local.onnxruntime_library = path(folder, &mut fields, "onnxruntime_library")?;
     local.drain_seconds = fields.whole("drain_seconds", 0, 3_600)?.unwrap_or(local.drain_seconds);
     fields.finish()?;
     Ok(local)

@@ -39,6 +39,8 @@ pub struct Options {
     pub random_routing: bool,
     /// How long [`super::Running::shutdown`] waits for requests in flight.
     pub drain: Duration,
+    /// The ONNX Runtime library that deployments may run on. `None`: found by other ways.
+    pub onnxruntime_library: Option<PathBuf>,
     /// How Python environments are built.
     pub python: environments::Settings,
 }
@@ -57,6 +59,7 @@ impl Options {
             record_bodies: false,
             random_routing: false,
             drain: Duration::from_secs(10),
+            onnxruntime_library: None,
             python: environments::Settings::default(),
         }
     }

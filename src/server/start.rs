@@ -142,6 +142,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let tokens = Arc::new(Tokens::new(&secrets.signing, &connection.base_url, &secrets.workspace_guid));
     let mode = if options.random_routing { Mode::Random } else { Mode::Block };
     let environments = Arc::new(Environments::new(&options.data_dir, options.python.clone()));
+    engine::look_in(engine::Places {
+        library: options.onnxruntime_library.clone(),
+        environments: vec![options.data_dir.join("environments")],
+    });
     let reconciler = Reconciler::new(
         store.clone(),
         Arc::clone(&router),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
-use mlconsole::server::engine::{self, ModelSource, ScoreRequest};
+use mlconsole::server::engine::{self, Choice, ModelSource, ScoreRequest, Tuning};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -109,6 +109,11 @@ pub fn made_by(script: &str, requirements: &str, folder: &str) -> Result<PathBuf
     Ok(cases)
 }
 
+/// The index of a folder of cases.
+pub fn read_index(folder: &Path) -> Index {
+    serde_json::from_slice(&std::fs::read(folder.join("index.json")).expect("an index")).expect("JSON")
+}
+
 /// Says loudly what is not tested, past what the harness hides.
 pub fn skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("?").to_owned();
@@ -117,6 +122,11 @@ pub fn skipped(why: &str) {
 
 /// What became of every case of an index, in the index's order.
 pub fn outcomes<'i>(index: &'i Index, folder: &Path) -> Vec<(&'i Case, Outcome)> {
+    outcomes_on(index, folder, Choice::Tract)
+}
+
+/// The same on an engine of choice.
+pub fn outcomes_on<'i>(index: &'i Index, folder: &Path, engine: Choice) -> Vec<(&'i Case, Outcome)> {
     let outcomes = std::sync::Mutex::new(Vec::new());
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -125,7 +135,7 @@ pub fn outcomes<'i>(index: &'i Index, folder: &Path) -> Vec<(&'i Case, Outcome)>
                 loop {
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(case) = index.cases.get(at) else { break };
-                    let outcome = attempt(case, &folder.join(&case.kind).join(&case.name));
+                    let outcome = attempt(case, &folder.join(&case.kind).join(&case.name), engine);
                     outcomes.lock().expect("no panic").push((at, case, outcome));
                 }
             });
@@ -209,7 +219,7 @@ fn request(case: &Case, folder: &Path) -> Result<ScoreRequest, String> {
     })
 }
 
-fn attempt(case: &Case, folder: &Path) -> Outcome {
+fn attempt(case: &Case, folder: &Path, engine: Choice) -> Outcome {
     if let Some(reason) = &case.skip {
         return Outcome::Refused(reason.clone());
     }
@@ -218,6 +228,7 @@ fn attempt(case: &Case, folder: &Path) -> Outcome {
         model_type: "custom_model".to_owned(),
         name: "case".to_owned(),
         version: "1".to_owned(),
+        tuning: Tuning { engine, ..Tuning::default() },
         ..Default::default()
     };
     let servable = match engine::load(&source, &|_| {}) {

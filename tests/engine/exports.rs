@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::cases::{Case, Index, Outcome, brief, made_by, outcomes, skipped, wrong};
+use crate::cases::{Case, Index, Outcome, brief, made_by, outcomes, read_index, skipped, wrong};
 
 const TABLE: &str = "assets/exports.md";
 /// Exports that may be refused.
@@ -83,8 +83,7 @@ fn no_export_gets_a_wrong_answer_and_nearly_all_run() {
             return skipped(&format!("the exports need Python 3.11 and packages from the package index: {why}"));
         }
     };
-    let index: Index =
-        serde_json::from_slice(&std::fs::read(folder.join("index.json")).expect("an index")).expect("JSON");
+    let index = read_index(&folder);
     let outcomes = outcomes(&index, &folder);
     let text = table(&index, &outcomes);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);

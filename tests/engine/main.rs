@@ -9,6 +9,8 @@ mod memory;
 mod node_tests;
 mod plain;
 mod score;
+#[cfg(feature = "onnxruntime")]
+mod second;
 mod serve;
 mod sources;
 mod v2;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cases::{Case, Index, Outcome, brief, made_by, outcomes, skipped, wrong};
+use crate::cases::{Case, Outcome, brief, made_by, outcomes, read_index, skipped, wrong};
 
 const TABLE: &str = "assets/onnx-node-tests.md";
 
@@ -90,8 +90,7 @@ fn no_node_test_of_the_standard_gets_a_wrong_answer() {
         Ok(folder) => folder,
         Err(why) => return skipped(&format!("the node tests need Python 3 and onnx from the package index: {why}")),
     };
-    let index: Index =
-        serde_json::from_slice(&std::fs::read(folder.join("index.json")).expect("an index")).expect("JSON");
+    let index = read_index(&folder);
     let mut outcomes = outcomes(&index, &folder);
     outcomes.sort_by_key(|(case, _)| (&case.kind, &case.name));
     let text = table(&index.onnx, &outcomes);

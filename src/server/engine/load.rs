@@ -1,20 +1,23 @@
 //! Loading a staged model for serving, and reporting on one without serving it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::onnx::memory::{self, Budget};
 use super::onnx::model::OnnxModel;
-use super::onnx::{check, file, spec};
+use super::onnx::{batch, check, file, spec};
 use super::protocol::score::Dialect;
 use super::servable::{Named, OnnxServable};
 use super::source::{self, Found, Layout};
-use super::{InstanceMemory, LoadError, ModelSource, OutOfMemory, ScoreRequest, Servable, sample};
+use super::{Choice, InstanceMemory, LoadError, ModelSource, OutOfMemory, ScoreRequest, Servable, Tuning, sample};
 use crate::resources::ModelReport;
 use crate::resources::mlmodel::Inputs;
 
 /// Sizes tried for open dimensions until a run on zeros succeeds.
 const OPEN_SIZES: [usize; 4] = [1, 2, 8, 32];
+
+/// What a report is about: whether the built-in engine runs the model.
+const BUILT_IN: Tuning = Tuning { engine: Choice::Tract, threads: 1, batch: 1 };
 
 /// See [`super::load`].
 pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
@@ -33,17 +36,30 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
         if file.ancestors().nth(2).is_some_and(|folder| servable_config(folder, dialect.as_ref())) {
             log("config.pbtxt is not read: names, types and shapes are those of the model file");
         }
-        let model = OnnxModel::load(file, log, source.memory.map(|m| m.bytes))?;
+        let model = OnnxModel::load(file, source.tuning, log, source.memory.map(|m| m.bytes))?;
         let list = |specs: Vec<String>| specs.join(", ");
         log(&format!(
             "inputs {}; outputs {}",
             list(model.inputs.iter().map(ToString::to_string).collect()),
             list(model.outputs.iter().map(|o| o.spec.to_string()).collect())
         ));
+        if source.tuning.batch > 1 && !batch::is_possible(&model) {
+            log(&format!(
+                "requests of '{name}' are run one by one whatever mlconsole.max_batch says: not all of its inputs and \
+                 outputs begin with an open dimension that one plan serves"
+            ));
+        }
         models.push(Named { name: name.clone(), version: version.clone(), model });
     }
     let budget = source.memory.map(|memory| budget_of(memory, &models)).transpose()?;
-    let servable = Arc::new(OnnxServable { models, dialect, sample: None, budget });
+    let servable = Arc::new(OnnxServable {
+        models,
+        dialect,
+        sample: None,
+        budget,
+        batch: source.tuning.batch as usize,
+        meetings: Mutex::default(),
+    });
     let mut chosen = None;
     for (index, found) in found.iter().enumerate() {
         let sample = trial(&servable, index, found, &columns, log)?;
@@ -55,13 +71,13 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
 
 /// What the weights leave for running, if they and one request of the smallest size fit at all.
 fn budget_of(memory: InstanceMemory, models: &[Named]) -> Result<Budget, LoadError> {
-    let weights = models.iter().map(|m| m.model.weights()).sum();
+    let weights = models.iter().map(|m| m.model.core.weights()).sum();
     let budget = Budget { limit: memory.bytes, weights, sharers: memory.sharers };
     if weights >= memory.bytes {
         return Err(memory::too_large("the weights take", weights, memory.bytes));
     }
     for Named { name, model, .. } in models {
-        let peak = model.smallest_peak();
+        let peak = model.core.smallest_peak();
         if peak > budget.run() {
             let needed = weights.saturating_add(peak.saturating_mul(u64::from(memory.sharers)));
             return Err(memory::too_large(&format!("one request of model '{name}' takes"), needed, memory.bytes));
@@ -199,7 +215,7 @@ fn report(path: &Path, found: &Found, format: &str, mut notes: Vec<String>) -> R
         notes.push("Some dimensions are open: requests of any size in them are answered.".to_owned());
     }
     let mut native = findings.unsupported.is_empty();
-    if native && let Err(error) = OnnxModel::load(&found.file, &|_| {}, None) {
+    if native && let Err(error) = OnnxModel::load(&found.file, BUILT_IN, &|_| {}, None) {
         native = false;
         notes.push(error.message);
     }

@@ -82,6 +82,10 @@ pub trait Servable: Send + Sync {
     fn rest(&self, until: Instant) {
         let _ = until;
     }
+    /// What its owner should know although it serves, e.g. that another engine than usual runs it.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// Speaks HTTP as a model container does: gets request ids, and describes itself at `/swagger.json`.
     fn is_container(&self) -> bool {
         false
@@ -209,6 +213,47 @@ pub struct ModelSource {
     pub converted: Option<PathBuf>,
     /// The deployment takes other forms of input than the hosted service does, which only Python knows.
     pub lenient: bool,
+    pub tuning: Tuning,
+}
+
+/// How a deployment wants its model run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    pub engine: Choice,
+    /// Threads that one run may use.
+    pub threads: u32,
+    /// Waiting requests that are run as one at most; 1 runs each alone.
+    pub batch: u32,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { engine: Choice::Auto, threads: 1, batch: 1 }
+    }
+}
+
+/// Which engine runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// The built-in one where it can, else ONNX Runtime where that is there.
+    #[default]
+    Auto,
+    /// tract, which is built in.
+    Tract,
+    /// An ONNX Runtime library on this machine.
+    OnnxRuntime,
+}
+
+impl Choice {
+    /// Reads `auto`, `tract` or `onnxruntime`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "auto" => Some(Self::Auto),
+            "tract" => Some(Self::Tract),
+            "onnxruntime" => Some(Self::OnnxRuntime),
+            _ => None,
+        }
+    }
 }
 
 /// Loads a model version for serving. `log` receives what is worth telling the operator, a line a call.
@@ -217,6 +262,8 @@ pub struct ModelSource {
 pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable>, LoadError> {
     load::load(source, log)
 }
+
+pub use onnx::library::{Places, look_in};
 
 /// The folder with the file `MLmodel` (`path`, or a folder directly inside), and what the file says.
 pub fn mlflow_folder(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {

@@ -1,7 +1,8 @@
 //! A loaded ONNX deployment: one model, or those of a Triton repository, and the instances that answer for it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tract_onnx::prelude::{TValue, TVec};
 
+use super::onnx::batch::{self, Joint};
 use super::onnx::memory::Budget;
 use super::onnx::model::{OnnxModel, RunError, Session};
 use super::protocol::score::{self, Dialect};
 use super::protocol::v2::{self, About, Resource};
 use super::protocol::{Fault, invocations, v2_frame};
-use super::{Instance, LoadError, MemoryUse, ScoreRequest, ScoreResponse, Servable, swagger};
+use super::{Instance, LoadError, MemoryUse, Place, ScoreRequest, ScoreResponse, Servable, swagger};
 use crate::resources::Signature;
 use crate::resources::mlmodel::Inputs;
 
@@ -40,11 +42,34 @@ pub struct OnnxServable {
     pub sample: Option<ScoreRequest>,
     /// What an instance may take.
     pub budget: Option<Budget>,
+    /// Waiting requests of an instance that are run as one at most.
+    pub batch: usize,
+    /// Where the requests of each instance meet, model by model, when they are run as one.
+    pub meetings: Mutex<HashMap<u32, Vec<Weak<Joint>>>>,
 }
 
 impl OnnxServable {
     fn first(&self) -> &OnnxModel {
         &self.models[0].model
+    }
+
+    fn is_joined(&self) -> bool {
+        self.batch > 1 && self.models.iter().all(|m| batch::is_possible(&m.model))
+    }
+
+    /// The meeting places of an instance, shared by its threads; new ones where there are none, or where a lost thread
+    /// holds the old ones up.
+    fn meetings(&self, instance: u32) -> Result<Vec<Arc<Joint>>, RunError> {
+        let mut all = self.meetings.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: Option<Vec<Arc<Joint>>> =
+            all.get(&instance).and_then(|places| places.iter().map(Weak::upgrade).collect());
+        if let Some(known) = known.filter(|known| !known.iter().any(|joint| joint.is_stuck())) {
+            return Ok(known);
+        }
+        let new = self.models.iter().map(|m| Joint::new(&m.model, self.budget, self.batch));
+        let new: Vec<Arc<Joint>> = new.collect::<Result<_, _>>()?;
+        all.insert(instance, new.iter().map(Arc::downgrade).collect());
+        Ok(new)
     }
 
     /// A request as a sample: POST, JSON, no deadline to speak of.
@@ -60,8 +85,17 @@ impl Servable for OnnxServable {
     fn instance(self: Arc<Self>) -> Result<Box<dyn Instance>, LoadError> {
         let sessions = self.models.iter().map(|m| Session::new(m.model.clone(), self.budget));
         let sessions = sessions.collect::<Result<_, RunError>>();
-        let sessions =
-            sessions.map_err(|e| LoadError::with_details("the model's state cannot be set up; see the details", e))?;
+        let sessions = sessions.map_err(|e| no_state(&e))?;
+        Ok(Box::new(OnnxInstance { servable: self, sessions }))
+    }
+
+    fn start(self: Arc<Self>, place: &Place) -> Result<Box<dyn Instance>, LoadError> {
+        if !self.is_joined() {
+            return self.instance();
+        }
+        let joints = self.meetings(place.instance).map_err(|e| no_state(&e))?;
+        let pairs = self.models.iter().zip(joints);
+        let sessions = pairs.map(|(m, joint)| Session::joint(Arc::clone(&m.model), joint)).collect();
         Ok(Box::new(OnnxInstance { servable: self, sessions }))
     }
 
@@ -86,8 +120,18 @@ impl Servable for OnnxServable {
     }
 
     fn is_bounded(&self) -> bool {
-        self.models.iter().all(|m| m.model.bounded)
+        // Whoever is joined waits for others.
+        self.models.iter().all(|m| m.model.core.is_bounded()) && !self.is_joined()
     }
+
+    fn note(&self) -> Option<String> {
+        let notes: Vec<&str> = self.models.iter().filter_map(|m| m.model.note.as_deref()).collect();
+        (!notes.is_empty()).then(|| notes.join(" "))
+    }
+}
+
+fn no_state(error: &RunError) -> LoadError {
+    LoadError::with_details("the model's state cannot be set up; see the details", error)
 }
 
 /// One instance: a session for each model.

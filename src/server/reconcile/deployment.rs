@@ -11,6 +11,7 @@ use super::notes::{drain_time, say};
 use super::report::{State, Step};
 use super::script::{Loaded, Parts, Unless};
 use super::tracker::{Cancel, Stop, Tracker};
+use super::tuning::tuning_of;
 use super::{Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::deployment::{ERROR, NOTE};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
@@ -256,6 +257,7 @@ impl Reconciler {
             && running.spec.properties.model == wanted.properties.model
             && running.spec.name == wanted.name
             && memory_of(&running.spec).ok() == source.memory
+            && tuning_of(&running.spec).ok() == Some(source.tuning)
             && !running.pool.servable().is_container()
         {
             tracker.note("already loaded");

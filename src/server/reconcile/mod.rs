@@ -18,6 +18,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod tuning;
 mod turns;
 
 pub use self::kind::environment as environment_of;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::LOAD_LIMIT_PROPERTY;
 use super::memory::memory_of;
+use super::tuning::tuning_of;
 use crate::resources::asset::{CONVERSION, CONVERTED};
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
 use crate::resources::{ArmError, Deployment, EnvironmentVersion, ModelVersion};
@@ -49,6 +50,7 @@ pub(super) fn model_source(store: &Store, deployment: &Deployment, model: &str) 
         memory: Some(memory_of(deployment)?),
         converted: converted.filter(|folder| folder.is_dir()),
         lenient: is_lenient(deployment),
+        tuning: tuning_of(deployment)?,
     })
 }
 

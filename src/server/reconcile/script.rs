@@ -47,10 +47,11 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Of a model in this process.
     pub fn native(servable: Arc<dyn Servable>, deployment: &Deployment) -> Self {
+        let notes = servable.note().into_iter().collect();
         Self {
             servable,
             settings: settings_of(deployment),
-            notes: Vec::new(),
+            notes,
             warnings: script::Warnings::default(),
             stop: StopWish::new(),
         }

@@ -22,6 +22,8 @@ use tract_onnx::pb::NodeProto;
 
 pub use encode::zipped_outputs;
 use op::Operator;
+#[cfg(feature = "onnxruntime")]
+pub use op::tensor_of;
 pub use post::Labels;
 
 /// The domain that is all ours.

@@ -288,7 +288,7 @@ fn hides_sizes(model: &TypedModel, depth: usize) -> bool {
 }
 
 /// Bytes of a tensor; strings count with what they hold.
-fn taken(tensor: &Tensor) -> u64 {
+pub fn taken(tensor: &Tensor) -> u64 {
     let own = (tensor.len() as u64).saturating_mul(tensor.datum_type().size_of() as u64);
     // Asked for the wrong type, a tensor makes an error, and that a backtrace: 20 µs where RUST_BACKTRACE is set.
     if tensor.datum_type() != String::datum_type() {

@@ -1,40 +1,57 @@
-//! A loaded ONNX model: its plans, shared, and the sessions that run them.
+//! A loaded ONNX model: what it takes and gives, and the engine that runs it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
-use super::memory::{self, Budget};
-use super::plan::{Plan, Planner, Shapes, brief, deep};
+use super::batch::{Joint, Member};
+use super::memory::Budget;
+use super::plan::brief;
 use super::spec::Spec;
-use super::verdict::{Verdict, Verdicts};
-use super::{check, declared, file, guard, spec, support, whole};
+use super::tract::TractCore;
+use super::{check, declared, file, guard, spec, whole};
 use crate::resources::Signature;
 use crate::server::engine::datatype::Datatype;
 use crate::server::engine::ml::{self, Labels};
-use crate::server::engine::{LoadError, OutOfMemory};
+use crate::server::engine::{Choice, LoadError, OutOfMemory, Tuning};
 
-/// Sizes tried for open dimensions, after 1, where no plan for all sizes can be made.
-const OPEN_SIZES: [usize; 5] = [2, 4, 8, 16, 32];
+/// A model in the form of the engine that runs it. Shared by all instances of a deployment.
+pub trait Core: Send + Sync {
+    /// Planned for all sizes, and no operator makes tensors of a size that values decide: see `Servable::is_bounded`.
+    fn is_bounded(&self) -> bool;
 
-/// A model file, checked and planned. Shared by all instances of a deployment.
+    /// One plan serves all sizes of open dimensions.
+    fn is_symbolic(&self) -> bool;
+
+    /// Bytes of the weights.
+    fn weights(&self) -> u64;
+
+    /// Bytes that a request of the smallest size takes at least.
+    fn smallest_peak(&self) -> u64;
+
+    /// A session's running state. `peak` is told the most that the tensors of a run took, in bytes.
+    fn session(self: Arc<Self>, budget: Option<Budget>, peak: Arc<AtomicU64>) -> Result<Box<dyn Run>, RunError>;
+}
+
+/// A session's running state.
+pub trait Run: Send {
+    /// See [`Session::run`].
+    fn run(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError>;
+}
+
+/// A model file, checked and loaded. Shared by all instances of a deployment.
 pub struct OnnxModel {
     pub inputs: Vec<Spec>,
     pub outputs: Vec<Output>,
-    /// Planned for all sizes, and no operator makes tensors of a size that values decide: see `Servable::is_bounded`.
-    pub bounded: bool,
-    planner: Planner,
-    symbolic: Option<Plan>,
-    /// The plan for all sizes, or the one for the smallest.
-    first: Plan,
-    /// The sizes of open dimensions `first` was found with.
-    first_open: usize,
+    pub core: Arc<dyn Core>,
     /// The most that the tensors of a run took, in bytes.
-    pub peak: AtomicU64,
+    pub peak: Arc<AtomicU64>,
+    /// Which engine runs it, and why, where that is not the built-in one.
+    pub note: Option<String>,
 }
 
 /// An output and how its values are shown.
@@ -62,19 +79,29 @@ pub enum RunError {
     Model(String),
 }
 
+/// A file as it was read, before an engine has it.
+pub struct Read<'p> {
+    pub path: &'p Path,
+    /// The file's name.
+    pub shown: &'p str,
+    pub proto: ModelProto,
+    pub inputs: Vec<Spec>,
+    /// Declared outputs, by position.
+    pub declared: Vec<(String, Option<Spec>)>,
+    /// Outputs that are a ZipMap's.
+    pub zipped: BTreeMap<String, Labels>,
+    pub tuning: Tuning,
+}
+
 impl OnnxModel {
-    /// Reads, checks and plans the file. `log` receives what is worth telling the operator; `limit` is the memory of an
+    /// Reads, checks and loads the file. `log` receives what is worth telling the operator; `limit` is the memory of an
     /// instance in bytes.
-    pub fn load(path: &Path, log: &dyn Fn(&str), limit: Option<u64>) -> Result<Arc<Self>, LoadError> {
+    pub fn load(path: &Path, tuning: Tuning, log: &dyn Fn(&str), limit: Option<u64>) -> Result<Arc<Self>, LoadError> {
         let shown = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         if let Some(limit) = limit {
             declared::file(path, limit)?;
         }
         let mut proto = file::read(path)?;
-        let findings = check::check(&proto);
-        if !findings.unsupported.is_empty() {
-            return Err(check::refusal(&shown, findings));
-        }
         let folder = path.parent().unwrap_or(Path::new("."));
         let Some(folder) = folder.to_str() else {
             return Err(LoadError::new(format!("the path of '{shown}' is not UTF-8; move the data folder")));
@@ -84,65 +111,56 @@ impl OnnxModel {
             declared::sizes(&proto, Path::new(folder), limit)?;
         }
         let graph = proto.graph.get_or_insert_default();
-        let inputs = spec::inputs(graph);
-        let declared = spec::outputs(graph);
-        let zipped = ml::zipped_outputs(graph);
-        let cannot = |e: TractError| {
-            let message = format!("the built-in engine cannot plan '{shown}': {}", brief(&e));
-            LoadError::with_details(message, format!("{e:#}"))
-        };
-        let parsed = deep(|| support::reader().parse(&proto, Some(folder))).map_err(cannot)?;
-        if !parsed.unresolved_inputs.is_empty() {
-            let names = parsed.unresolved_inputs.join("', '");
-            return Err(LoadError::new(format!(
-                "'{shown}' uses values that nothing computes: '{names}'; export it again"
-            )));
-        }
-        let sized_by_values = graph_uses(proto.graph.as_ref(), &SIZED_BY_VALUES);
-        drop(proto);
-        let planner = Planner::new(parsed.model, inputs.clone());
-        let mut first_open = 1;
-        let (symbolic, plan) = match planner.symbolic() {
-            Ok(plan) => (Some(plan.clone()), plan),
-            Err(why) => {
-                let attempt = |open: usize| planner.concrete(&inputs.iter().map(|i| i.sample_shape(open)).collect());
-                let (mut plan, mut sizes) = (attempt(1), OPEN_SIZES.iter());
-                while let (Err(_), Some(open)) = (&plan, sizes.next()) {
-                    first_open = *open;
-                    plan = attempt(*open).or(plan);
-                }
-                let plan = plan.map_err(|e| {
-                    let mut error = cannot(e);
-                    error.details.push_str(&format!("\nwith open sizes: {why:#}"));
-                    error
-                })?;
-                log(&format!("'{shown}' is planned anew for every input shape, the last few kept ({})", brief(&why)));
-                (None, plan)
+        let (inputs, declared, zipped) = (spec::inputs(graph), spec::outputs(graph), ml::zipped_outputs(graph));
+        let read = Read { path, shown: &shown, proto, inputs, declared, zipped, tuning };
+        let own = |read: &mut Read<'_>| -> Result<Arc<Self>, LoadError> {
+            let findings = check::check(&read.proto);
+            if !findings.unsupported.is_empty() {
+                return Err(check::refusal(&shown, findings));
             }
+            let (core, outputs) = TractCore::load(read, folder, log)?;
+            Ok(Self::of(read, outputs, core, None))
         };
-        let outputs = outputs(&plan, declared, zipped).map_err(cannot)?;
-        let bounded = symbolic.is_some() && !sized_by_values;
-        Ok(Arc::new(Self {
-            inputs,
-            outputs,
-            bounded,
-            planner,
-            symbolic,
-            first: plan,
-            first_open,
-            peak: AtomicU64::new(0),
-        }))
+        let mut read = read;
+        let why = match tuning.engine {
+            Choice::OnnxRuntime => return Self::elsewhere(read, None, log),
+            Choice::Tract => return own(&mut read),
+            Choice::Auto => match own(&mut read) {
+                Ok(model) => return Ok(model),
+                Err(why) => why,
+            },
+        };
+        // Reading again: the attempt has used the graph up.
+        let read = Read { proto: file::read(path)?, ..read };
+        Self::elsewhere(read, Some(&why), log).map_err(|other| LoadError {
+            details: [why.details.as_str(), other.message.as_str()].join("\n").trim().to_owned(),
+            ..why
+        })
     }
 
-    /// Bytes of the weights.
-    pub fn weights(&self) -> u64 {
-        self.first.ledger.weights
+    fn of(read: &Read<'_>, outputs: Vec<Output>, core: Arc<dyn Core>, note: Option<String>) -> Arc<Self> {
+        Arc::new(Self { inputs: read.inputs.clone(), outputs, core, peak: Arc::default(), note })
     }
 
-    /// Bytes that a request of the smallest size takes at least.
-    pub fn smallest_peak(&self) -> u64 {
-        let shapes: Shapes = self.inputs.iter().map(|i| i.sample_shape(self.first_open)).collect();
-        self.first.ledger.peak(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>()).bytes
+    /// On ONNX Runtime; `why` is the reason why the built-in engine does not run it.
+    #[cfg(feature = "onnxruntime")]
+    fn elsewhere(read: Read<'_>, why: Option<&LoadError>, log: &dyn Fn(&str)) -> Result<Arc<Self>, LoadError> {
+        let (core, outputs, version) = super::ort::OrtCore::load(&read)?;
+        let asked = match why {
+            Some(why) => format!("the built-in engine does not run it ({})", super::ort::reason(why)),
+            None => "the deployment asks for it".to_owned(),
+        };
+        let note = format!("'{}' runs on ONNX Runtime {version}: {asked}.", read.shown);
+        log(&note);
+        Ok(Self::of(&read, outputs, core, Some(note)))
+    }
+
+    #[cfg(not(feature = "onnxruntime"))]
+    fn elsewhere(read: Read<'_>, _: Option<&LoadError>, _: &dyn Fn(&str)) -> Result<Arc<Self>, LoadError> {
+        Err(LoadError::new(format!(
+            "'{}' cannot run on ONNX Runtime: this program was built without it (cargo build --features onnxruntime)",
+            read.path.display()
+        )))
     }
 
     pub fn signature(&self) -> Signature {
@@ -153,34 +171,6 @@ impl OnnxModel {
     }
 }
 
-/// Operators whose work may grow with the values of a tensor instead of its size, or that hold graphs of their own.
-const SIZED_BY_VALUES: [&str; 20] = [
-    "If",
-    "Loop",
-    "Scan",
-    "Range",
-    "NonZero",
-    "Compress",
-    "Unique",
-    "NonMaxSuppression",
-    "ConstantOfShape",
-    "Expand",
-    "Tile",
-    "Pad",
-    "OneHot",
-    "Resize",
-    "Upsample",
-    "Multinomial",
-    "CenterCropPad",
-    "StringNormalizer",
-    "StringSplit",
-    "Tokenizer",
-];
-
-fn graph_uses(graph: Option<&GraphProto>, operators: &[&str]) -> bool {
-    graph.is_some_and(|g| g.node.iter().any(|n| operators.contains(&n.op_type.as_str())))
-}
-
 /// A tensor of zeros, `false` or empty strings.
 pub fn zeros(datatype: Datatype, shape: &[usize]) -> TractResult<Tensor> {
     if datatype == Datatype::Bytes {
@@ -189,69 +179,21 @@ pub fn zeros(datatype: Datatype, shape: &[usize]) -> TractResult<Tensor> {
     Tensor::zero_dt(datatype.datum(), shape)
 }
 
-fn outputs(
-    plan: &Plan,
-    declared: Vec<(String, Option<Spec>)>,
-    mut zipped: BTreeMap<String, Labels>,
-) -> TractResult<Vec<Output>> {
-    let mut outputs = Vec::new();
-    for (index, (name, spec)) in declared.into_iter().enumerate() {
-        let fact = plan.plan.model().output_fact(index)?;
-        let found: Vec<i64> = fact.shape.iter().map(|d| d.to_i64().unwrap_or(-1)).collect();
-        let labels = zipped.remove(&name).map(Arc::new);
-        let datatype = Datatype::from_datum(fact.datum_type).ok_or_else(|| {
-            tract_onnx::tract_hir::internal::format_err!(
-                "output '{name}' has type {:?}, which cannot be given out",
-                fact.datum_type
-            )
-        })?;
-        let spec = match spec {
-            Some(spec) => spec,
-            None => Spec { name, datatype, dim_names: vec![String::new(); found.len()], shape: Some(found.clone()) },
-        };
-        let spec = if spec.shape.is_some() { spec } else { Spec { shape: Some(found), ..spec } };
-        outputs.push(Output { spec, labels });
-    }
-    Ok(outputs)
-}
-
-/// A plan with a state of its own.
-struct Running {
-    plan: Plan,
-    state: TypedSimpleState,
-    verdicts: Verdicts,
-}
-
-impl Running {
-    fn new(plan: &Plan) -> TractResult<Self> {
-        Ok(Self { plan: plan.clone(), state: plan.plan.spawn()?, verdicts: Verdicts::default() })
-    }
-
-    fn run(&mut self, budget: Option<&Budget>, peak: &AtomicU64, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Some(budget) = budget else { return self.state.run(inputs) };
-        match self.verdicts.of(&self.plan, budget, peak, &inputs)? {
-            Verdict::Free => self.state.run(inputs),
-            Verdict::Watched => memory::run_watched(&mut self.state, &self.plan.ledger, budget, peak, inputs),
-        }
-    }
-}
-
 /// The running state of one instance.
 pub struct Session {
     model: Arc<OnnxModel>,
-    budget: Option<Budget>,
-    symbolic: Option<Running>,
-    /// States of concrete plans, most recently used last.
-    concrete: Vec<(Shapes, Running)>,
+    run: Box<dyn Run>,
 }
-
-/// States kept by a session for models that need a plan per shape.
-const STATES: usize = 4;
 
 impl Session {
     pub fn new(model: Arc<OnnxModel>, budget: Option<Budget>) -> Result<Self, RunError> {
-        let symbolic = model.symbolic.as_ref().map(Running::new).transpose().map_err(failed)?;
-        Ok(Self { model, budget, symbolic, concrete: Vec::new() })
+        let run = Arc::clone(&model.core).session(budget, Arc::clone(&model.peak))?;
+        Ok(Self { model, run })
+    }
+
+    /// One that meets the others of its instance.
+    pub fn joint(model: Arc<OnnxModel>, joint: Arc<Joint>) -> Self {
+        Self { model, run: Box::new(Member(joint)) }
     }
 
     /// Runs the model. `inputs` are in the order of the model's, their types and shapes already checked.
@@ -260,53 +202,12 @@ impl Session {
     /// `Shapes` when no plan can be made for the shapes, `Values` when an operator cannot take a value, `Memory` when the
     /// tensors do not fit, `Model` when the run itself fails. The session stays usable.
     pub fn run(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {
-        let outputs = match &mut self.symbolic {
-            None => self.run_concrete(inputs)?,
-            Some(running) => match running.run(self.budget.as_ref(), &self.model.peak, inputs.clone()) {
-                Ok(outputs) => outputs,
-                Err(error) => {
-                    // A failed run leaves values behind in the state: start from a new one.
-                    let mut fresh = running.plan.plan.spawn().map_err(failed)?;
-                    // Inputs that clash with the symbols (two inputs of different length along the assumed batch) may
-                    // still be legal for the model: a plan of their own tells.
-                    let clash = fresh.set_inputs(inputs.clone()).is_err();
-                    running.state = running.plan.plan.spawn().map_err(failed)?;
-                    if !clash {
-                        return Err(failed(error));
-                    }
-                    self.run_concrete(inputs).map_err(|e| match e {
-                        RunError::Model(_) => RunError::Shapes(e.to_string()),
-                        told => told,
-                    })?
-                }
-            },
-        };
-        outputs
-            .into_iter()
-            .zip(&self.model.outputs)
-            .map(|(value, output)| as_declared(value, output.spec.datatype))
-            .collect()
-    }
-
-    fn run_concrete(&mut self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {
-        let shapes: Shapes = inputs.iter().map(|t| t.shape().to_vec()).collect();
-        let (shapes, mut running) = match self.concrete.iter().position(|(s, _)| *s == shapes) {
-            Some(at) => self.concrete.remove(at),
-            None => {
-                let plan = self.model.planner.concrete(&shapes).map_err(|e| RunError::Shapes(brief(&e)))?;
-                (shapes, Running::new(&plan).map_err(failed)?)
-            }
-        };
-        let outputs = running.run(self.budget.as_ref(), &self.model.peak, inputs).map_err(failed)?;
-        if self.concrete.len() >= STATES {
-            self.concrete.remove(0);
-        }
-        self.concrete.push((shapes, running));
-        Ok(outputs)
+        let outputs = self.run.run(inputs)?.into_iter().zip(&self.model.outputs);
+        outputs.map(|(value, output)| as_declared(value, output.spec.datatype)).collect()
     }
 }
 
-fn failed(error: TractError) -> RunError {
+pub fn failed(error: TractError) -> RunError {
     if let Some(bad) = guard::bad_value(&error) {
         return RunError::Values(bad.to_string());
     }

@@ -20,7 +20,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    fn from_proto(value: &ValueInfoProto) -> Option<Self> {
+    pub fn from_proto(value: &ValueInfoProto) -> Option<Self> {
         let type_proto::Value::TensorType(tensor) = value.r#type.as_ref()?.value.as_ref()?;
         let mut spec = Self {
             name: value.name.clone(),
