@@ -211,7 +211,7 @@ mod tests {
         let found = known.find(&paths, &[(3, 78), (3, 77)]).unwrap();
         assert_eq!((found.path, found.minor, found.version.as_str()), (good, (3, 77), "3.77.2"));
         let file = answering(dir.path(), "my-python", "3.79.0");
-        assert_eq!(known.find(&[file.clone()], &[(3, 79)]).unwrap().path, file);
+        assert_eq!(known.find(std::slice::from_ref(&file), &[(3, 79)]).unwrap().path, file);
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Reconciler {
                 self.load_script(slot, wanted, parts, &log, tracker).await?
             }
             Wanted::Model { source, environment } => {
-                let way = self.load(slot, endpoint, wanted, source.clone(), running.as_ref(), &log, tracker).await?;
+                let way = self.load(slot, wanted, source.clone(), running.as_ref(), &log, tracker).await?;
                 match way {
                     Way::Native(servable) => {
                         let mut loaded = Loaded::native(servable, wanted);
@@ -182,7 +182,7 @@ impl Reconciler {
                     }
                 }
             }
-            Wanted::Script(script) => self.load_script(slot, wanted, Parts::of_script(*script), &log, tracker).await?,
+            Wanted::Script(script) => self.load_script(slot, wanted, Parts::of_script(script), &log, tracker).await?,
         };
         let Loaded { servable, settings, mut notes, warnings, stop } = loaded;
 
@@ -233,7 +233,6 @@ impl Reconciler {
     async fn load(
         &self,
         slot: &Slot,
-        endpoint: &str,
         wanted: &Deployment,
         source: ModelSource,
         running: Option<&Serving>,
@@ -267,7 +266,7 @@ impl Reconciler {
         let _permit = tracker.unless_canceled(self.loads.acquire()).await?;
         let began = Instant::now();
         let (of_thread, loader) = (Arc::clone(log), Arc::clone(&self.loader));
-        let thread = format!("load {endpoint}/{}", wanted.name);
+        let thread = format!("load {}/{}", slot.0, wanted.name);
         let limit = load_limit(wanted)?;
         let of_late = Arc::clone(log);
         let late = move |took: Duration| {

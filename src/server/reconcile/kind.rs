@@ -18,7 +18,7 @@ pub(super) enum Wanted {
         source: ModelSource,
         environment: Option<Spec>,
     },
-    Script(Box<ScriptWanted>),
+    Script(ScriptWanted),
 }
 
 /// A scoring script's parts.
@@ -77,12 +77,12 @@ pub(super) fn wanted(store: &Store, deployment: &Deployment) -> Result<Wanted, A
     let folder = code_folder(store, name, code.code_id.as_deref())?;
     let script = script_in(&folder, &code.scoring_script)?;
     let model = properties.model.as_deref().filter(|model| !model.is_empty());
-    Ok(Wanted::Script(Box::new(ScriptWanted {
+    Ok(Wanted::Script(ScriptWanted {
         script,
         code: folder,
         model: model.map(|model| model_source(store, deployment, model)).transpose()?,
         environment: environment(store, reference)?,
-    })))
+    }))
 }
 
 impl Wanted {

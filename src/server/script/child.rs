@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -82,7 +82,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-fn spawn(script: &Script, theirs: UnixStream, temporary: &PathBuf) -> io::Result<Child> {
+fn spawn(script: &Script, theirs: UnixStream, temporary: &Path) -> io::Result<Child> {
     let spec = &script.spec;
     let mut command = Command::new(&spec.python);
     command
