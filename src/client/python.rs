@@ -41,7 +41,10 @@ impl Workspace {
     /// Removes environments that nobody uses.
     pub async fn clean_environments(&self, request: &CleanRequest) -> Result<CleanAnswer, ClientError> {
         let url = self.extension("/environments/clean")?;
-        self.send(Call::new(Method::POST, url.as_str()).json(request)?).await?.parse("the clean-up")
+        let mut call = Call::new(Method::POST, url.as_str()).json(request)?;
+        // Tens of thousands of files: a slow disk takes its time.
+        call.timeout = Some(std::time::Duration::from_secs(1_800));
+        self.send(call).await?.parse("the clean-up")
     }
 
     /// Looks at a deployment that is not there yet. Takes seconds.

@@ -115,6 +115,7 @@ impl ControlPlane {
         });
         let data_dir = &app.options.data_dir;
         let (disk_free_bytes, disk_total_bytes) = file_system(data_dir);
+        let environments_bytes: u64 = app.environments.list().iter().map(|held| held.size).sum();
         let versions = [("mlconsole", env!("CARGO_PKG_VERSION"))];
         Answer::ok(&WorkspaceInfo {
             name: app.connection.workspace.clone(),
@@ -126,7 +127,7 @@ impl ControlPlane {
             process,
             cores: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
             memory_bytes,
-            disk_used_bytes: size_of(data_dir),
+            disk_used_bytes: size_of(data_dir, true) + environments_bytes,
             disk_free_bytes,
             disk_total_bytes,
             pools,
@@ -219,12 +220,14 @@ fn listener(purpose: &str, address: String) -> Listener {
     Listener { purpose: purpose.into(), address }
 }
 
-/// Bytes of all files below a folder; what cannot be read counts as nothing.
-fn size_of(folder: &Path) -> u64 {
+/// Bytes of all files below a folder; what cannot be read counts as nothing. Python environments hold tens of thousands
+/// of files and know their size: at the top they are left out.
+fn size_of(folder: &Path, top: bool) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries
         .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => size_of(&entry.path()),
+            Ok(meta) if meta.is_dir() && top && entry.file_name() == "environments" => 0,
+            Ok(meta) if meta.is_dir() => size_of(&entry.path(), false),
             Ok(meta) => meta.len(),
             Err(_) => 0,
         })
