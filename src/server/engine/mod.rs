@@ -265,6 +265,12 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
 
 pub use onnx::library::{Places, look_in};
 
+/// The OpenAPI document (2, 3 or 3.1; none for other versions) of a deployment that takes `body` and gives `answer`, which
+/// are schemas.
+pub fn openapi(endpoint: &str, version: &str, body: &Value, answer: &Value) -> Option<Value> {
+    swagger::assemble(endpoint, version, body, answer)
+}
+
 /// The folder with the file `MLmodel` (`path`, or a folder directly inside), and what the file says.
 pub fn mlflow_folder(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {
     source::mlflow(path)

@@ -12,7 +12,11 @@ pub fn document(endpoint: &str, version: &str, model: &OnnxModel, example: Optio
     if let Some(example) = example {
         body["example"] = example;
     }
-    let answer = object(model.outputs.iter().map(|o| &o.spec));
+    assemble(endpoint, version, &body, &object(model.outputs.iter().map(|o| &o.spec)))
+}
+
+/// A document from the schemas of the body (with its example) and of the answer.
+pub fn assemble(endpoint: &str, version: &str, body: &Value, answer: &Value) -> Option<Value> {
     let error = json!({"type": "object", "properties": {"message": {"type": "string"}}});
     let info = json!({"title": endpoint, "version": "1.0", "description": format!("API specification for the endpoint {endpoint}")});
     let schemas = json!({"ServiceInput": body, "ServiceOutput": answer, "ErrorResponse": error});

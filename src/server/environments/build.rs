@@ -101,7 +101,7 @@ impl<'a> Order<'a> {
 
 /// mlflow-skinny with pandas and numpy serves what mlflow serves, in half the space and time (reference §4.1).
 fn skinny(wanted: &mut Vec<String>, notes: &mut Vec<String>) {
-    let mut exchanged = false;
+    let mut exchanged = None;
     for line in wanted.iter_mut() {
         // Extras and addresses are of mlflow itself.
         if requirements::is_named(line, "mlflow") && !line.contains(['[', '@']) {
@@ -109,14 +109,26 @@ fn skinny(wanted: &mut Vec<String>, notes: &mut Vec<String>) {
             notes.push(format!(
                 "{line} is installed as {skinny}; mlflow_full = true in the configuration keeps it whole"
             ));
+            exchanged = Some(companions(&skinny));
             *line = skinny;
-            exchanged = true;
         }
     }
-    for needed in ["pandas", "numpy"] {
-        if exchanged && !wanted.iter().any(|line| requirements::is_named(line, needed)) {
-            wanted.push(needed.to_owned());
+    for (project, needed) in exchanged.into_iter().flatten() {
+        if !wanted.iter().any(|line| requirements::is_named(line, project)) {
+            wanted.push((*needed).to_owned());
         }
+    }
+}
+
+/// What the whole mlflow of that version brings of what serving takes. Versions before 3 do not know pandas 3, those before
+/// 2.14 not numpy 2, and they import `pkg_resources`, which conda's Python has from setuptools.
+fn companions(skinny: &str) -> &'static [(&'static str, &'static str)] {
+    let version = skinny.split_once("==").map_or("", |(_, version)| version);
+    let mut parts = version.split('.').map(|part| part.trim().parse::<u32>().unwrap_or(u32::MAX));
+    match (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0)) {
+        (1, _) | (2, ..14) => &[("pandas", "pandas<3"), ("numpy", "numpy<2"), ("setuptools", "setuptools<81")],
+        (2, _) => &[("pandas", "pandas<3"), ("numpy", "numpy<3"), ("setuptools", "setuptools<81")],
+        _ => &[("pandas", "pandas"), ("numpy", "numpy")],
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod convert;
 mod inspect;
+mod openapi;
 pub mod pickles;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct Hosted {
     pub folder: PathBuf,
     /// Staged as the deployment's `score.py`.
     pub script: &'static str,
+    /// Names and texts of files beside it: its OpenAPI documents.
+    pub beside: Vec<(&'static str, String)>,
     /// Environment variables of the worker, beside those of every deployment.
     pub variables: BTreeMap<String, String>,
 }
@@ -127,9 +130,18 @@ fn hosted(path: &Path, folder: &Path, model: &MlModel) -> Result<Hosted, LoadErr
         Some(inside) => format!("{}/{}", last(path), inside.display()),
         None => last(path),
     };
+    let beside = openapi::documents(&last(path), folder, model);
     let variables = BTreeMap::from([(FOLDER_VARIABLE.to_owned(), below)]);
-    Ok(Hosted { folder: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()), script: SCRIPT, variables })
+    Ok(Hosted {
+        folder: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
+        script: SCRIPT,
+        beside,
+        variables,
+    })
 }
 
 /// Files that describe a model's environment, in the order they are looked for.
 const ENVIRONMENT_FILES: [&str; 3] = ["conda.yaml", "python_env.yaml", "requirements.txt"];
+
+#[cfg(test)]
+mod tests;

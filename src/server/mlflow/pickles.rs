@@ -44,26 +44,6 @@ fn is_pickle(path: &Path) -> bool {
     ["pkl", "pickle", "joblib"].contains(&extension.as_str())
 }
 
-/// What a line of a worker's output tells about a pickle, as advice for the deployment's owner.
-pub fn advice(line: &str) -> Option<String> {
-    if line.contains("InconsistentVersionWarning: ") {
-        let said = line.rsplit_once("InconsistentVersionWarning: ").map_or(line, |(_, said)| said);
-        let said = said.split(" This might lead").next().unwrap_or(said).trim();
-        return Some(format!(
-            "{said} Its answers may be wrong: pin that version of scikit-learn in the environment, or train the model again."
-        ));
-    }
-    let (_, rest) = line.split_once("AttributeError: Can't get attribute '")?;
-    let (class, rest) = rest.split_once('\'')?;
-    rest.contains("__main__").then(|| {
-        format!(
-            "The pickle needs the class '{class}', which was defined in a notebook or script when it was written. Move the \
-             class into a module (a .py file), import it from there, write the pickle again, and put the module into the \
-             code folder."
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,25 +61,5 @@ mod tests {
         let file = note(&place.path().join("model").join("python_model.PKL")).unwrap();
         assert!(file.starts_with("'python_model.PKL'"), "{file}");
         assert_eq!(note(&place.path().join("gone.pkl")), None);
-    }
-
-    #[test]
-    fn lines_of_a_worker_become_advice() {
-        let warning = "/env/sklearn/base.py:442: InconsistentVersionWarning: Trying to unpickle estimator Ridge from version \
-                       1.4.0 when using version 1.5.2. This might lead to breaking code or invalid results.";
-        let text = advice(warning).unwrap();
-        assert!(
-            text.starts_with("Trying to unpickle estimator Ridge from version 1.4.0 when using version 1.5.2."),
-            "{text}"
-        );
-        let main = "AttributeError: Can't get attribute 'Ranker' on <module '__main__' from '/x/worker.py'>";
-        assert!(advice(main).unwrap().contains("class 'Ranker'"));
-        for other in [
-            "AttributeError: Can't get attribute 'x' on <module 'pandas'>",
-            "AttributeError: Can't get attribute",
-            "hello",
-        ] {
-            assert_eq!(advice(other), None);
-        }
     }
 }

@@ -68,11 +68,9 @@ pub(super) struct Parts {
 
 enum Code {
     /// The user's folder, and the script's path in it.
-    Folder {
-        folder: PathBuf,
-        script: PathBuf,
-    },
-    Generated(&'static str),
+    Folder { folder: PathBuf, script: PathBuf },
+    /// The script and the files beside it.
+    Generated(&'static str, Vec<(&'static str, String)>),
 }
 
 impl Parts {
@@ -91,7 +89,12 @@ impl Parts {
             Some(own) => own,
             None => Spec::of_mlflow(&hosted.folder, &name).map_err(|error| environment_failure(&error))?,
         };
-        Ok(Self { code: Code::Generated(hosted.script), model: Some(source), environment, variables: hosted.variables })
+        Ok(Self {
+            code: Code::Generated(hosted.script, hosted.beside),
+            model: Some(source),
+            environment,
+            variables: hosted.variables,
+        })
     }
 }
 
@@ -186,10 +189,11 @@ impl Reconciler {
             let home = stage::home(&data)?;
             let script = match code {
                 Code::Folder { folder, script } => stage::code(home.path(), &folder)?.join(script),
-                Code::Generated(text) => {
+                Code::Generated(text, beside) => {
                     let folder = home.path().join("azureml-app");
                     std::fs::create_dir_all(&folder)?;
                     std::fs::write(folder.join("score.py"), text)?;
+                    beside.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))?;
                     folder.join("score.py")
                 }
             };
