@@ -173,6 +173,24 @@ fn mlflow_s_own_protocol_is_answered_beside_the_hosted_one() {
 }
 
 #[test]
+fn a_converted_model_answers_with_one_output_alone() {
+    let place = folder();
+    build::save(place.path(), "model.onnx", &build::linear());
+    let path = place.path().to_owned();
+    let answer = |flat: bool| {
+        let text = json!({"flavors": {"onnx": {"data": "model.onnx", "answer": {"output": "y", "flat": flat}}}});
+        std::fs::write(path.join("MLmodel"), text.to_string()).unwrap();
+        let servable = load(&path, "mlflow_model").expect("the model loads");
+        let body = br#"{"input_data": [[0, 0, 0, 0]]}"#.to_vec();
+        let request = serve::request(http::Method::POST, "/score", &[], body);
+        let response = servable.instance().expect("an instance").score(&request);
+        serde_json::from_slice::<serde_json::Value>(&response.body).unwrap()
+    };
+    assert_eq!(answer(false), json!([[1.0, 2.0, 3.0]]));
+    assert_eq!(answer(true), json!([1.0, 2.0, 3.0]));
+}
+
+#[test]
 fn mlflow_models_that_cannot_be_served_say_why() {
     let place = folder();
     assert!(refused(place.path(), "mlflow_model").message.contains("no file MLmodel"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::house::{House, set};
 
 fn model(uri: &str) -> Value {
     json!({"properties": {
@@ -115,4 +115,45 @@ async fn environments_code_and_data_are_registered() {
     for miss in ["hash=b491&hashVersion=202208", "hash=b490&hashVersion=1"] {
         assert_eq!(house.get(&format!("/codes/5e5e/versions?{miss}")).await.is(200).body, json!({"value": []}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pickle_is_told_of_and_a_conversion_is_asked_for_and_reported_in_properties() {
+    let house = House::open().await;
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("model.pkl");
+    std::fs::write(&file, b"a pickle, which nobody loads").unwrap();
+    house.model("pickled", "1", &file).await;
+    let mut body = house.get("/models/pickled/versions/1").await.is(200).body;
+    let note =
+        |body: &Value| body["properties"]["properties"]["mlconsole.note"].as_str().unwrap_or_default().to_owned();
+    assert!(note(&body).contains("'model.pkl' is a pickle"), "{body}");
+    let report = house.get("/models/pickled/versions/1/inspect").await.is(200).body;
+    assert_eq!((&report["runs"], &report["format"]), (&json!("script"), &json!("pickle")));
+
+    let properties = "/properties/properties";
+    set(&mut body, properties, json!({"mlconsole.convert": "tensorflow"}));
+    let refused = house.put("/models/pickled/versions/1", body.clone()).await.is(400);
+    assert!(refused.text.contains("onnx"), "{}", refused.text);
+    // Nobody but the workspace says what became of a conversion.
+    set(&mut body, properties, json!({"mlconsole.conversion": "native (converted)"}));
+    let kept = house.put("/models/pickled/versions/1", body.clone()).await.is(200).body;
+    assert_eq!(kept["properties"]["properties"]["mlconsole.conversion"], Value::Null);
+    set(&mut body, properties, json!({"mlconsole.convert": "onnx"}));
+    let begun = house.put("/models/pickled/versions/1", body.clone()).await.is(200).body;
+    assert!(
+        ["running", "not converted"]
+            .contains(&begun["properties"]["properties"]["mlconsole.conversion"].as_str().unwrap())
+    );
+    let ended = loop {
+        let now = house.get("/models/pickled/versions/1").await.is(200).body["properties"]["properties"].clone();
+        if now["mlconsole.conversion"] != "running" {
+            break now;
+        }
+    };
+    assert_eq!(ended["mlconsole.conversion"], "not converted");
+    assert!(ended["mlconsole.conversion_report"].as_str().unwrap().contains("name an environment"), "{ended}");
+    // What is known stays when the version is written again.
+    let again = house.put("/models/pickled/versions/1", body).await.is(200).body;
+    assert_eq!(again["properties"]["properties"]["mlconsole.conversion"], "not converted");
 }
