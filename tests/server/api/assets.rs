@@ -128,7 +128,8 @@ async fn a_pickle_is_told_of_and_a_conversion_is_asked_for_and_reported_in_prope
     let note =
         |body: &Value| body["properties"]["properties"]["mlconsole.note"].as_str().unwrap_or_default().to_owned();
     assert!(note(&body).contains("'model.pkl' is a pickle"), "{body}");
-    let report = house.get("/models/pickled/versions/1/inspect").await.is(200).body;
+    let inspect = "/mlconsole/v1/models/pickled/versions/1/inspect";
+    let report = house.send(house.request(reqwest::Method::GET, inspect)).await.is(200).body;
     assert_eq!((&report["runs"], &report["format"]), (&json!("script"), &json!("pickle")));
 
     let properties = "/properties/properties";
