@@ -5,6 +5,8 @@ mod attrs;
 mod compress;
 mod encode;
 mod forest;
+#[cfg(test)]
+mod fuzz;
 mod linear;
 mod number;
 mod op;
@@ -13,6 +15,8 @@ mod pattern;
 mod post;
 mod scale;
 mod svm;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tfidf;
 mod tree;
