@@ -15,7 +15,8 @@ from collections import Counter
 import compare
 from subjects import PATIENCE, SCRIPTS, NotReady, over_http
 
-ENDPOINT = "contract"
+# An endpoint has twenty deployments at most: one for what serves, one for what does not.
+SERVING, FAILING = "serving", "failing"
 # Said by the endpoint itself: measurements, and what it routed by.
 ITS_OWN = ("azureml-model-deployment", "ms-azureml-model-time", "mlconsole-generation", "mlconsole-queue-ms")
 
@@ -46,7 +47,8 @@ class Workspace:
         told = json.loads(ready.read_text())
         self.secure, self.plain = told["base_url"].removeprefix("https://"), told["plain_http"]
         self.trust = ssl.create_default_context(cafile=told["ca_file"])
-        self.run("endpoint", "create", "--file", self.write("endpoint.yml", {"name": ENDPOINT, "auth_mode": "key"}))
+        for name in (SERVING, FAILING):
+            self.run("endpoint", "create", "--name", name)
         (self.folder / "rates.json").write_text('{"EUR": 1.25}')
         self.run("model", "register", "--name", "rates", "--version", "3", "--path", self.folder / "rates.json")
         packages = [
@@ -59,7 +61,7 @@ class Workspace:
         conda = {"name": "contract", "dependencies": [minor, "pip", {"pip": packages}]}
         environment = {"name": "contract", "version": "1", "conda_file": conda, "image": "mcr.example/base:1"}
         self.run("environment", "register", "--file", self.write("environment.yml", environment))
-        self.key = json.loads(self.run("endpoint", "keys", ENDPOINT, "--output", "json"))["primaryKey"]
+        self.key = json.loads(self.run("endpoint", "keys", SERVING, "--output", "json"))["primaryKey"]
 
     def write(self, name, content):
         """A file the commands read; JSON is YAML."""
@@ -96,6 +98,7 @@ class Deployed:
     def __init__(self, workspace, situation):
         self.workspace, self.situation = workspace, situation
         self.name = re.sub("[^a-z0-9]+", "-", "d-" + situation.name.lower()).strip("-")
+        self.endpoint = FAILING if situation.fails else SERVING
         self.calls = 0
 
     def start(self, python):
@@ -107,7 +110,7 @@ class Deployed:
             (code / name).write_text(content)
         file = {
             "name": self.name,
-            "endpoint_name": ENDPOINT,
+            "endpoint_name": self.endpoint,
             "model": "azureml:rates:3",
             "code_configuration": {"code": self.name, "scoring_script": self.situation.script},
             "environment": "azureml:contract:1",
@@ -129,15 +132,15 @@ class Deployed:
         else:
             connection = http.client.HTTPConnection(self.workspace.plain, timeout=PATIENCE)
         extra = [("Authorization", "Bearer " + self.workspace.key), ("azureml-model-deployment", self.name)]
-        answer = over_http(connection, call, f"/endpoints/{ENDPOINT}", extra)
+        answer = over_http(connection, call, f"/endpoints/{self.endpoint}", extra)
         told = dict(answer.headers)
         assert told.get("azureml-model-deployment") == self.name, told
         answer.headers = [pair for pair in answer.headers if pair[0] not in ITS_OWN]
         return answer
 
     def logs(self):
-        told = self.workspace.run("deployment", "logs", ENDPOINT, self.name, "--tail", "5000")
-        code = re.search(r"Found user script at (\S+)/", told)
+        told = self.workspace.run("deployment", "logs", self.endpoint, self.name, "--tail", "5000")
+        code = re.search(r"Found (?:user|driver) script at (\S+)/", told)
         return {"all": told.replace(code.group(1), "<home>/app") if code else told}
 
     def end(self):
