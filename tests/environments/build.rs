@@ -43,7 +43,7 @@ fn builds_and_keeps(house: &House) {
     drop(built);
     let cleaned = environments.clean(&[], i64::MAX).unwrap();
     assert!(cleaned.removed.is_empty(), "somebody else still uses it");
-    assert_eq!(environments.clean(std::slice::from_ref(&again.key), i64::MAX).unwrap().kept, [again.key.clone()]);
+    assert_eq!(environments.clean(std::slice::from_ref(&again.key), i64::MAX).unwrap().kept, vec![again.key.clone()]);
     drop(again);
     assert_eq!(environments.list()[0].state, State::Ready);
     assert!(environments.clean(&[], 0).unwrap().removed.is_empty(), "it was used since");
