@@ -20,6 +20,7 @@ mod model;
 mod operation;
 mod output;
 mod progress;
+mod report;
 mod traffic;
 mod watch;
 
@@ -29,8 +30,9 @@ pub use args::{Args, Command, Common, ContextCommand, Need, OutputFormat, ServeA
 pub use context::run as context;
 pub use error::CliError;
 pub use interrupt::Interrupts;
-pub use model::{check_readable, print_report};
+pub use model::check_readable;
 pub use output::note;
+pub use report::print_report;
 pub use watch::{demo_load, watch};
 
 use crate::client::Workspace;
