@@ -177,6 +177,11 @@ impl Builder<'_> {
             order.spec.name,
             self.tool.name()
         ));
+        if *self.tool == Tool::Pip {
+            self.line(
+                "pip takes its time: `mlconsole environment install-uv` installs uv, which is many times faster".into(),
+            );
+        }
         (self.tell)(Step::Progress(Progress { phase: "resolving", ..Progress::default() }));
         self.run(&mut self.tool.venv(&order.interpreter, folder)).map_err(|failed| self.no_venv(failed))?;
         let mut warnings = order.warnings();
