@@ -3,12 +3,14 @@
 //!     cargo bench --bench engine [-- recommender]
 //!
 //! A word keeps the cases with it in their names, and only their times are told; `trees` compares forests and boosted
-//! models with ONNX Runtime instead (from Python's package index, in an environment of its own).
+//! models with ONNX Runtime (from Python's package index, in an environment of its own), `joint` compares waiting requests run
+//! one by one and as one, instead.
 //! Each case is timed in turns with the others and the best of several rounds counts.
 
 #[path = "../../tests/engine/build.rs"]
 #[allow(dead_code)]
 mod build;
+mod joint;
 mod trees;
 
 use std::path::{Path, PathBuf};
@@ -254,6 +256,9 @@ fn main() {
     let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     if word.as_deref() == Some("trees") {
         return trees::compare();
+    }
+    if word.as_deref() == Some("joint") {
+        return joint::compare();
     }
     cases.retain(|(name, _)| word.as_ref().is_none_or(|word| name.contains(word)));
     let best = timed(&mut cases);

@@ -55,9 +55,10 @@ fn report_text(report: &ModelReport) -> String {
         text.push_str(&format!("\n\nOperators  {}", all.join(", ")));
     }
     if !report.unsupported.is_empty() {
-        let mut table = Table::new(&["UNSUPPORTED", ">NODES", "FIRST NODE", "WHAT TO DO"]);
+        let mut table = Table::new(&["UNSUPPORTED", ">OPSET", ">NODES", "FIRST NODE", "WHAT TO DO"]);
         for used in &report.unsupported {
-            table.row([name(used), used.count.to_string(), used.first_node.clone(), used.hint.clone()]);
+            let opset = if used.opset > 0 { used.opset.to_string() } else { String::new() };
+            table.row([name(used), opset, used.count.to_string(), used.first_node.clone(), used.hint.clone()]);
         }
         text.push_str(&format!("\n\n{}", table.render()));
     }

@@ -70,6 +70,8 @@ pub struct OperatorUse {
     pub operator: String,
     /// "" = ai.onnx.
     pub domain: String,
+    /// Version of the domain that the file asks for; 0 where it does not matter.
+    pub opset: i64,
     pub count: u32,
     pub first_node: String,
     /// Why it does not run, and what to do; empty for supported operators.

@@ -5,6 +5,8 @@ mod cases;
 mod damaged;
 mod exports;
 mod extremes;
+mod functions;
+mod joint;
 mod memory;
 mod node_tests;
 mod plain;

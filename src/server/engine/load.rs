@@ -219,6 +219,12 @@ fn report(path: &Path, found: &Found, format: &str, mut notes: Vec<String>) -> R
         native = false;
         notes.push(error.message);
     }
+    let elsewhere = Tuning { engine: Choice::OnnxRuntime, ..BUILT_IN };
+    if cfg!(feature = "onnxruntime") && !native && OnnxModel::load(&found.file, elsewhere, &|_| {}, None).is_ok() {
+        notes.push(
+            "The ONNX Runtime library of this machine runs it: deployments do unless they ask for tract.".to_owned(),
+        );
+    }
     let size = |p: &Path| p.metadata().map_or(0, |m| m.len());
     let beside = check::external_files(&proto);
     let folder = found.file.parent().unwrap_or(path);

@@ -129,7 +129,10 @@ pub(super) fn load_failure(error: &LoadError) -> ArmError {
             target: Some(operator.first_node.clone()),
             ..ArmError::new(
                 "UnsupportedOperator",
-                format!("{} ({domain}), {} node(s): {}", operator.operator, operator.count, operator.hint),
+                format!(
+                    "{} ({domain} opset {}), {} node(s): {}",
+                    operator.operator, operator.opset, operator.count, operator.hint
+                ),
             )
         });
     }

@@ -166,7 +166,8 @@ fn inspected(model: &Model, ui: &mut Ui, area: Rect, report: &ModelReport) {
     }
     for operator in &report.unsupported {
         lines.push(Line::default());
-        let name = format!("{} ×{}, first at {}", named(operator), operator.count, operator.first_node);
+        let opset = if operator.opset > 0 { format!(" opset {}", operator.opset) } else { String::new() };
+        let name = format!("{}{opset} ×{}, first at {}", named(operator), operator.count, operator.first_node);
         lines.push(Line::from(span(name, theme.bad)));
         lines.extend(
             wrap(&operator.hint, area.width.saturating_sub(4)).into_iter().map(|l| Line::from(span(l, theme.text))),

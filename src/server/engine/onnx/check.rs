@@ -113,14 +113,15 @@ impl<'a> Walk<'a> {
     fn node(&mut self, node: &'a NodeProto, depth: usize) {
         let domain = support::domain(&node.domain);
         let first = name_of(node);
+        let opset = self.opsets.get(domain).copied().unwrap_or(1);
         let entry = self.operators.entry((domain.to_owned(), node.op_type.clone())).or_insert_with(|| OperatorUse {
             operator: node.op_type.clone(),
             domain: domain.to_owned(),
+            opset,
             first_node: first.clone(),
             ..Default::default()
         });
         entry.count += 1;
-        let opset = self.opsets.get(domain).copied().unwrap_or(1);
         if self.local.contains(&(domain, node.op_type.as_str())) {
             let hint = "a function defined in the file: inline it (onnx.inliner.inline_local_functions)".to_owned();
             self.refuse(domain, &node.op_type, &first, hint);
@@ -150,6 +151,7 @@ impl<'a> Walk<'a> {
         let entry = self.unsupported.entry(key).or_insert_with(|| OperatorUse {
             operator: operator.to_owned(),
             domain: domain.to_owned(),
+            opset: if operator.starts_with('(') { 0 } else { self.opsets.get(domain).copied().unwrap_or(1) },
             first_node: node.to_owned(),
             hint: reason,
             ..Default::default()
@@ -176,15 +178,14 @@ pub fn refusal(file: &str, findings: Findings) -> LoadError {
     let mut message = format!("'{file}' uses what the built-in engine does not run:");
     for used in &findings.unsupported {
         let domain = if used.domain.is_empty() { "ai.onnx" } else { &used.domain };
-        let opset = findings.opsets.iter().find(|(d, _)| *d == used.domain).map_or(0, |(_, v)| *v);
         if used.operator.starts_with('(') {
             message.push_str(&format!("\n  {} {}: {}", used.operator, used.first_node, used.hint));
             continue;
         }
         let nodes = if used.count == 1 { "1 node".to_owned() } else { format!("{} nodes, first", used.count) };
         message.push_str(&format!(
-            "\n  {} ({domain} opset {opset}; {nodes} '{}'): {}",
-            used.operator, used.first_node, used.hint
+            "\n  {} ({domain} opset {}; {nodes} '{}'): {}",
+            used.operator, used.opset, used.first_node, used.hint
         ));
     }
     LoadError { unsupported: findings.unsupported, ..LoadError::new(message) }
