@@ -1,178 +1,237 @@
-"""mlconsole against azureml-inference-server-http, the server inside Azure's images: the same scoring script, the same environment,
-the same load, in one run.
+"""Scoring scripts: mlconsole against azureml-inference-server-http, the server inside Azure's images, with one script in one run.
 
-    python3 benches/script/compare.py [--binary target/release/mlconsole] [--seconds 5] [--rounds 3]
+    python3 benches/script/compare.py [--binary target/release/mlconsole] [--seconds 3] [--rounds 3]
 
-One worker each. The load is a closed loop (a request a connection at a time, plain http), by one client and by eight. Figures: requests a
-second, time of an answer (median, 99th percentile), time from start to ready, resident memory (of the official server: its master and its
-worker; of mlconsole: the worker, as the workspace itself serves all deployments; its own memory is told too). The two take turns; each figure is
-the median of the rounds, and the ratios are ours to theirs. Makes a virtual environment under target/test-venv at the first run.
+Both run the same trivial script, on the same version of that package. They take turns under the same closed loop over plain http
+(the published server closes every connection, and binds every address of the machine while this runs), and the median over the
+rounds counts. Ratios are mlconsole's figure over the server's: more requests a second, and less of all else, are better.
+Start to ready is from the start of the process to the script's being served; memory is the proportional share (PSS) of all
+processes that serve the script: of the published server its master and its workers, of mlconsole the workers.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import signal
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "peers"))
 
-from compare import Connection, family, free_port  # noqa: E402
+from compare import ROOT, Connection, Server, driver, environment, family, free_port, wait_until  # noqa: E402
 
-SERVER = "azureml-inference-server-http==1.5.1"
-SCRIPT = "import json\n\n\ndef init():\n    pass\n\n\ndef run(data):\n    return json.loads(data)\n"
-BODY = json.dumps({"input_data": [[0.5, -1.25, 2.0, 0.125]]}).encode()
-DEPLOYMENT = f"""
-name: blue
-endpoint_name: bench
-code_configuration: {{code: ./code, scoring_script: score.py}}
-environment:
-  conda_file: {{dependencies: [pip, pip: ["{SERVER}"]]}}
-instance_type: Standard_DS3_v2
-instance_count: 1
-request_settings: {{max_concurrent_requests_per_instance: 16, request_timeout_ms: 30000}}
+SCRIPT = """import json
+
+
+def init():
+    global weights
+    weights = [0.5, -1.25, 2.0, 0.125]
+
+
+def run(data):
+    rows = json.loads(data)["input_data"]
+    return [sum(w * x for w, x in zip(weights, row)) for row in rows]
 """
+BODY = json.dumps({"input_data": [[0.5, -1.25, 2.0, 0.125]]}).encode()
+ANSWER = b"[5.828125]"
+# Of reference figures taken once elsewhere: (workers, clients, figure) and the least that is asked.
+WANTED = {
+    (1, 1, "rate"): 2.5,
+    (1, 8, "rate"): 1.9,
+    (2, 8, "rate"): 2.8,
+    (1, 1, "p50"): 0.47,
+    (1, 0, "start"): 0.9,
+    (1, 0, "memory"): 0.7,
+}
 
 
-def resident(pids):
-    """Mebibytes that processes have in memory together."""
-    pages = 0
+def pss(pids):
+    """Bytes of memory that processes share among them."""
+    total = 0
     for pid in pids:
         try:
-            pages += int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
-            pass
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+            continue
+        total += int(re.search(r"^Pss: +(\d+)", text, re.M).group(1)) * 1024
+    return total
 
 
-def load(place, clients, seconds):
-    """(requests a second, times in ms) of a closed loop."""
-    times, until = [[] for _ in range(clients)], time.perf_counter() + seconds
+class Published:
+    """`azmlinfsrv` as published."""
 
-    def client(mine):
-        connection = Connection(*place)
-        while (now := time.perf_counter()) < until:
-            connection.call()
-            mine.append((time.perf_counter() - now) * 1000)
+    def __init__(self, bin, folder, workers, _):
+        port = free_port()
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AML_", "AZUREML_"))}
+        settings = {"env": variables | {"WORKER_COUNT": str(workers), "HOME": str(folder)}, "cwd": folder}
+        began = time.monotonic()
+        self.server = Server([bin / "azmlinfsrv", "--entry_script", folder / "score.py", "--port", str(port)], **settings)
+        self.place = (port, "/score", "k", BODY)
+        wait_until(lambda: Connection(*self.place).call() == ANSWER, self.server.process, "azmlinfsrv")
+        self.start = time.monotonic() - began
 
-    threads = [threading.Thread(target=client, args=(mine,)) for mine in times]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    every = sorted(sum(times, []))
-    return len(every) / (time.perf_counter() - began), every
+    def memory(self):
+        return pss(family(self.server.process.pid))
 
-
-def measured(place, seconds):
-    load(place, 1, min(1.0, seconds))
-    figures = {}
-    for clients in (1, 8):
-        rate, times = load(place, clients, seconds)
-        figures[f"requests/s, {clients} client{'s' * (clients > 1)}"] = rate
-        figures[f"median ms, {clients} client{'s' * (clients > 1)}"] = times[len(times) // 2]
-        figures[f"p99 ms, {clients} client{'s' * (clients > 1)}"] = times[len(times) * 99 // 100]
-    return figures
+    def end(self):
+        self.server.__exit__()
 
 
-def official(bin, folder, seconds):
-    """One life of the official server."""
-    port = free_port()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AZUREML", "AML_"))}
-    command = [bin / "azmlinfsrv", "--entry_script", "score.py", "--port", str(port)]
-    began = time.perf_counter()
-    server = subprocess.Popen(
-        command, cwd=folder / "code", env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    place = (port, "/score", "none", BODY)
+class Ours:
+    """A deployment of `mlconsole serve`."""
+
+    def __init__(self, _, folder, workers, binary):
+        self.binary, self.data, ready = binary, folder / f"data-{workers}", folder / f"ready-{workers}.json"
+        command = [
+            binary,
+            "serve",
+            "--data-dir",
+            self.data,
+            "--listen",
+            "127.0.0.1:0",
+            "--plain-http",
+            "127.0.0.1:0",
+            "--ready-file",
+            ready,
+        ]
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLCONSOLE_"))}
+        self.server = Server(command, env=variables)
+        wait_until(lambda: ready.exists() and ready.read_text().rstrip().endswith("}"), self.server.process, "mlconsole serve")
+        (folder / "model.txt").write_text("none")
+        requirement = (HERE / "requirements.txt").read_text().strip()
+        conda = {"dependencies": ["python=%d.%d" % sys.version_info[:2], "pip", {"pip": [requirement]}]}
+        file = {
+            "name": "blue",
+            "endpoint_name": "compared",
+            "model": {"name": "none", "version": "1", "path": "model.txt"},
+            "code_configuration": {"code": "code", "scoring_script": "score.py"},
+            "environment": {"name": "compared", "version": "1", "conda_file": conda},
+            "environment_variables": {"WORKER_COUNT": str(workers)},
+            "instance_type": "Standard_DS3_v2",
+            "instance_count": 1,
+            "request_settings": {"max_concurrent_requests_per_instance": 16, "request_timeout_ms": 30000},
+        }
+        (folder / "code").mkdir(exist_ok=True)
+        (folder / "code" / "score.py").write_text(SCRIPT)
+        (folder / "blue.yml").write_text(json.dumps(file))
+        self.run("endpoint", "create", "--name", "compared")
+        self.run("deployment", "create", "-f", folder / "blue.yml")
+        self.run("traffic", "set", "compared", "blue=100", "--yes")
+        key = json.loads(self.run("endpoint", "keys", "compared", "--output", "json"))["primaryKey"]
+        plain = json.loads(ready.read_text())["plain_http"]
+        self.place = (int(plain.rsplit(":", 1)[1]), "/endpoints/compared/score", key, BODY)
+        answer = Connection(*self.place).call()
+        assert answer == ANSWER, answer
+        log = self.run("deployment", "logs", "compared", "blue")
+        self.start = max(int(ms) / 1e3 for ms in re.findall(r"Worker \d+ \(process .*ready after (\d+) ms", log))
+
+    def run(self, *words):
+        done = subprocess.run([self.binary, *words, "--data-dir", self.data], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"mlconsole {' '.join(map(str, words))}: {done.stderr}")
+        return done.stdout
+
+    def memory(self):
+        return pss(family(self.server.process.pid)[1:])
+
+    def end(self):
+        self.server.__exit__()
+
+
+def drive(place, clients, seconds, program):
+    connection = Connection(*place)
+    connection.socket.close()
+    with tempfile.NamedTemporaryFile() as request:
+        request.write(connection.request)
+        request.flush()
+        command = [
+            program,
+            "--drive",
+            f"127.0.0.1:{place[0]}",
+            request.name,
+            "--seconds",
+            str(seconds),
+            "--connections",
+            str(clients),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    _, p50, _, p99, _, count = done.stdout.split()
+    return {"rate": int(count) / seconds, "p50": int(p50) / 1e3, "p99": int(p99) / 1e3}
+
+
+UNITS = {"rate": "requests/s", "p50": "p50, ms", "p99": "p99, ms", "start": "start to ready, s", "memory": "memory, MB"}
+
+
+def tell(workers, clients, figure, published, ours):
+    theirs, mine = statistics.median(published), statistics.median(ours)
+    what = f"{workers} worker{'s'[: workers > 1]}" + (f", {clients} client{'s'[: clients > 1]}" if clients else "")
+    wanted = WANTED.get((workers, clients, figure))
+    aim = "" if wanted is None else f"{'at least' if figure == 'rate' else 'at most'} {wanted}"
+    print(f"{what:22} {UNITS[figure]:18} {theirs:11.2f} {mine:11.2f} {mine / theirs:8.2f}   {aim}")
+
+
+def measure(workers, bin, folder, arguments):
+    make = {"published": Published, "ours": Ours}
+    servers = {}
     try:
-        while True:
-            try:
-                Connection(*place).call()
-                break
-            except (OSError, RuntimeError):
-                if server.poll() is not None:
-                    raise SystemExit("azmlinfsrv ended")
-                time.sleep(0.002)
-        start = (time.perf_counter() - began) * 1000
-        figures = measured(place, seconds)
-        return {**figures, "start to ready, ms": start, "memory, MiB": resident(family(server.pid))}
+        for who, kind in make.items():
+            servers[who] = kind(bin, folder, workers, arguments.binary)
+        for clients in (1, 8) if workers == 1 else (8,):
+            seen = {who: [] for who in servers}
+            for who, server in servers.items():
+                drive(server.place, clients, 1, arguments.driver)
+            for _ in range(arguments.rounds):
+                for who, server in servers.items():
+                    seen[who].append(drive(server.place, clients, arguments.seconds, arguments.driver))
+            for figure in ("rate", "p50", "p99"):
+                tell(workers, clients, figure, *([told[figure] for told in seen[who]] for who in make))
+        tell(workers, 0, "memory", *([servers[who].memory() / 1e6] for who in make))
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        for server in servers.values():
+            server.end()
 
 
-class Workspace:
-    """mlconsole with the deployment."""
-
-    def __init__(self, binary, bin, folder):
-        self.binary, self.folder = binary, folder
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AZUREML", "AML_", "MLCONSOLE"))}
-        self.environ.update(MLCONSOLE_DATA_DIR=str(folder / "data"), XDG_CONFIG_HOME=str(folder), PATH=f"{bin}:{os.environ['PATH']}")
-        ready = folder / "ready.json"
-        listen = ["--listen", "127.0.0.1:0", "--plain-http", "127.0.0.1:0", "--ready-file", ready]
-        self.server = subprocess.Popen([binary, "serve", *listen], env=self.environ, stderr=subprocess.DEVNULL)
-        while not (ready.exists() and ready.read_text().rstrip().endswith("}")):
-            time.sleep(0.01)
-        self.port = int(json.loads(ready.read_text())["plain_http"].rsplit(":", 1)[1])
-        (folder / "endpoint.yml").write_text("name: bench\nauth_mode: key\n")
-        (folder / "deployment.yml").write_text(DEPLOYMENT)
-        self.run("endpoint", "create", "-f", "endpoint.yml")
-        print("building the deployment's environment", file=sys.stderr)
-        self.run("deployment", "create", "-f", "deployment.yml", "--all-traffic")
-        self.key = json.loads(self.run("endpoint", "keys", "bench", "-o", "json"))["primaryKey"]
-
-    def run(self, *arguments):
-        command = [self.binary, *arguments]
-        return subprocess.run(command, env=self.environ, cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-    def life(self, seconds):
-        """One life of a worker: as long as the official server's, from its start."""
-        self.run("deployment", "restart", "bench", "blue")
-        line = [line for line in self.run("deployment", "logs", "bench", "blue").splitlines() if " is ready after " in line][-1]
-        pid, start = line.split("(process ")[1].split(",")[0], line.split(" is ready after ")[1].split(" ms")[0]
-        figures = measured((self.port, "/endpoints/bench/score", self.key, BODY), seconds)
-        return {**figures, "start to ready, ms": float(start), "memory, MiB": resident(family(int(pid)))}
+def starts(bin, folder, arguments):
+    """Each alone, in turn: a start takes all of a processor."""
+    seen = {"published": [], "ours": []}
+    for _ in range(arguments.rounds):
+        for who, kind in (("published", Published), ("ours", Ours)):
+            with tempfile.TemporaryDirectory(dir=folder) as apart:
+                (pathlib.Path(apart) / "score.py").write_text(SCRIPT)
+                server = kind(bin, pathlib.Path(apart), 1, arguments.binary)
+                seen[who].append(server.start)
+                server.end()
+    tell(1, 0, "start", *seen.values())
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/mlconsole")
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target" / "release" / "mlconsole")
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--driver", help="the benchmark data_plane, built (by default it is built)")
     arguments = parser.parse_args()
-    venv = ROOT / "target/test-venv/script-bench"
-    if not (venv / "bin/azmlinfsrv").exists():
-        print("making the environment 'script-bench' (once)", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", SERVER, "uv"], check=True)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / "code").mkdir()
-        (folder / "code/score.py").write_text(SCRIPT)
-        workspace = Workspace(arguments.binary.resolve(), venv / "bin", folder)
-        try:
-            theirs, ours = [], []
-            for _ in range(arguments.rounds):
-                theirs.append(official(venv / "bin", folder, arguments.seconds))
-                ours.append(workspace.life(arguments.seconds))
-            print(f"{'':28}{'azmlinfsrv':>12}{'mlconsole':>12}{'ratio':>8}")
-            for name in theirs[0]:
-                a, b = (statistics.median(life[name] for life in lives) for lives in (theirs, ours))
-                print(f"{name:28}{a:12.2f}{b:12.2f}{b / a:8.2f}")
-            print(f"the workspace itself has {resident([workspace.server.pid]):.0f} MiB")
-        finally:
-            workspace.server.terminate()
-            workspace.server.wait()
+    if not arguments.binary.exists():
+        sys.exit(f"{arguments.binary} is not there: cargo build --release")
+    arguments.binary = arguments.binary.resolve()
+    arguments.driver = arguments.driver or driver()
+    bin = environment("scripts", HERE / "requirements.txt")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "score.py").write_text(SCRIPT)
+        load = os.getloadavg()[0]
+        print(f"{os.cpu_count()} processors, load {load:.1f} before; {arguments.rounds} rounds of {arguments.seconds:g} s")
+        print(f"{'':22} {'':18} {'azmlinfsrv':>11} {'mlconsole':>11} {'ratio':>8}")
+        for workers in (1, 2):
+            measure(workers, bin, folder, arguments)
+        starts(bin, folder, arguments)
 
 
 if __name__ == "__main__":
