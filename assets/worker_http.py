@@ -8,6 +8,7 @@ import io
 import json
 import sys
 import types
+from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, quote_from_bytes
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -147,6 +148,11 @@ class AMLRequest:
         fields, files = parts_of(self.content_type, self._body) if self.mimetype == FORMS[1] else ([], [])
         text = self._body.decode("utf-8", "replace") if self.mimetype == FORMS[0] else ""
         self.form, self.files = Values(fields) if fields else Values.of(text), Values(files)
+        self.values = Values((name, value) for part in (self.args, self.form) for name in part for value in part.getlist(name))
+        self.cookies = {name: cookie.value for name, cookie in SimpleCookie(environ.get("HTTP_COOKIE", "")).items()}
+        self.full_path = self.path + "?" + environ["QUERY_STRING"]
+        self.content_length = len(self._body) if "CONTENT_LENGTH" in environ else None
+        self.remote_addr, self.stream = environ["REMOTE_ADDR"], io.BytesIO(b"" if self.mimetype in FORMS else self._body)
 
     @property
     def is_json(self):
