@@ -12,7 +12,7 @@ use super::keep::{Alone, Contents};
 use super::progress::Meter;
 use super::spec::{Origin, Spec};
 use super::tool::{Files, Tool};
-use super::{EnvironmentError, Progress, Step, requirements};
+use super::{EnvironmentError, Progress, Step, requirements, skinny};
 use crate::server::stop::Stop;
 
 /// Changes when environments are built differently, so that older ones are not taken for the same.
@@ -46,7 +46,7 @@ impl<'a> Order<'a> {
         }
         let mut wanted = spec.requirements.clone();
         if spec.origin == Origin::Mlflow && !mlflow_full {
-            skinny(&mut wanted, &mut notes);
+            skinny::exchange(&mut wanted, &mut notes);
         }
         let inject = !spec.asks_for(SERVER);
         Self { spec, interpreter, requirements: wanted, inject, notes }
@@ -96,39 +96,6 @@ impl<'a> Order<'a> {
             )];
         }
         Vec::new()
-    }
-}
-
-/// mlflow-skinny with pandas and numpy serves what mlflow serves, in half the space and time (reference §4.1).
-fn skinny(wanted: &mut Vec<String>, notes: &mut Vec<String>) {
-    let mut exchanged = None;
-    for line in wanted.iter_mut() {
-        // Extras and addresses are of mlflow itself.
-        if requirements::is_named(line, "mlflow") && !line.contains(['[', '@']) {
-            let skinny = format!("mlflow-skinny{}", line.get("mlflow".len()..).unwrap_or_default());
-            notes.push(format!(
-                "{line} is installed as {skinny}; mlflow_full = true in the configuration keeps it whole"
-            ));
-            exchanged = Some(companions(&skinny));
-            *line = skinny;
-        }
-    }
-    for (project, needed) in exchanged.into_iter().flatten() {
-        if !wanted.iter().any(|line| requirements::is_named(line, project)) {
-            wanted.push((*needed).to_owned());
-        }
-    }
-}
-
-/// What the whole mlflow of that version brings of what serving takes. Versions before 3 do not know pandas 3, those before
-/// 2.14 not numpy 2, and they import `pkg_resources`, which conda's Python has from setuptools.
-fn companions(skinny: &str) -> &'static [(&'static str, &'static str)] {
-    let version = skinny.split_once("==").map_or("", |(_, version)| version);
-    let mut parts = version.split('.').map(|part| part.trim().parse::<u32>().unwrap_or(u32::MAX));
-    match (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(0)) {
-        (1, _) | (2, ..14) => &[("pandas", "pandas<3"), ("numpy", "numpy<2"), ("setuptools", "setuptools<81")],
-        (2, _) => &[("pandas", "pandas<3"), ("numpy", "numpy<3"), ("setuptools", "setuptools<81")],
-        _ => &[("pandas", "pandas"), ("numpy", "numpy")],
     }
 }
 

@@ -18,6 +18,7 @@ mod numpy;
 mod progress;
 mod requirements;
 mod script;
+mod skinny;
 mod spec;
 mod tool;
 
