@@ -14,9 +14,9 @@ use super::{infer, random};
 const CALLERS: usize = 8;
 const FEATURES: usize = 128;
 
-/// 128-512-256-10.
-fn dense() -> ModelProto {
-    let sizes = [FEATURES as i64, 512, 256, 10];
+/// Three layers; the two numbers are the widths between them.
+fn dense(first: i64, second: i64) -> ModelProto {
+    let sizes = [FEATURES as i64, first, second, 10];
     let names = ["x", "a", "b", "y"];
     let (mut nodes, mut consts) = (Vec::new(), Vec::new());
     for (layer, size) in sizes.windows(2).enumerate() {
@@ -30,8 +30,8 @@ fn dense() -> ModelProto {
     model(vec![io("x", sizes[0])], vec![io("y", sizes[3])], nodes, consts)
 }
 
-fn load(folder: &Path, tuning: Tuning) -> Arc<dyn Servable> {
-    let path = build::save(folder, "dense.onnx", &dense());
+fn load(folder: &Path, (first, second): (i64, i64), tuning: Tuning) -> Arc<dyn Servable> {
+    let path = build::save(folder, "dense.onnx", &dense(first, second));
     let source =
         ModelSource { path, model_type: "custom_model".into(), name: "m".into(), tuning, ..ModelSource::default() };
     engine::load(&source, &|_| {}).expect("the model loads")
@@ -71,17 +71,17 @@ fn large(servable: &Arc<dyn Servable>) -> f64 {
 /// Prints both as ratios.
 pub fn compare() {
     let folder = tempfile::tempdir().expect("a folder");
-    let alone = load(folder.path(), Tuning::default());
-    let joint = load(folder.path(), Tuning { batch: 16, ..Tuning::default() });
-    let (a, b) = ((rate(&alone), rate(&joint)), (rate(&alone), rate(&joint)));
-    let best = (a.0.max(b.0), a.1.max(b.1));
-    println!("dense 128-512-256-10, {CALLERS} callers: one by one {:.0}/s, joined {:.0}/s", best.0, best.1);
-    println!("joined over one by one               {:>10.2} ×", best.1 / best.0);
-    let threads = load(folder.path(), Tuning { threads: 2, ..Tuning::default() });
+    for widths in [(512, 256), (2048, 2048)] {
+        let alone = load(folder.path(), widths, Tuning::default());
+        let joint = load(folder.path(), widths, Tuning { batch: 16, ..Tuning::default() });
+        let (a, b) = ((rate(&alone), rate(&joint)), (rate(&alone), rate(&joint)));
+        let (single, joined) = (a.0.max(b.0), a.1.max(b.1));
+        let name = format!("{FEATURES}-{}-{}-10", widths.0, widths.1);
+        println!("{name}, {CALLERS} callers: one by one {single:.0}/s, joined {joined:.0}/s, {:.2} ×", joined / single);
+    }
+    let alone = load(folder.path(), (2048, 2048), Tuning::default());
+    let threads = load(folder.path(), (2048, 2048), Tuning { threads: 2, ..Tuning::default() });
     let (one, two) = (large(&alone), large(&threads));
-    println!(
-        "256 rows: one thread {one:.0} µs, two {two:.0} µs{}",
-        if cfg!(feature = "multithread") { "" } else { " (this build has one only)" }
-    );
-    println!("two threads over one                 {:>10.2} ×", one / two);
+    let only = if cfg!(feature = "multithread") { "" } else { " (this build has one only)" };
+    println!("256 rows: one thread {one:.0} µs, two {two:.0} µs, {:.2} ×{only}", one / two);
 }

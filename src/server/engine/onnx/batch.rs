@@ -1,6 +1,6 @@
 //! Requests that wait at the same instance, run as one.
 //!
-//! Whoever comes while nobody runs begins at once; whoever comes meanwhile waits, and the one that begins next takes
+//! Whoever comes while a core is free begins at once; whoever comes meanwhile waits, and the one that begins next takes
 //! along all who wait and fit. Nobody ever waits for more to come. When the joint run fails, each runs alone, so that one
 //! bad request is nobody else's error; and the first joint runs are compared with single ones, since a model may mix its
 //! rows.
@@ -66,8 +66,8 @@ impl Slot {
 }
 
 struct State {
-    /// There unless somebody runs.
-    run: Option<Box<dyn Run>>,
+    /// Running states that nobody uses: as many run at the same time as there are.
+    free: Vec<Box<dyn Run>>,
     since: Instant,
     waiting: VecDeque<Arc<Slot>>,
     /// Joint runs found right so far.
@@ -104,18 +104,21 @@ pub fn is_possible(model: &OnnxModel) -> bool {
 impl Joint {
     /// `most` requests are joined at most.
     pub fn new(model: &OnnxModel, budget: Option<Budget>, most: usize) -> Result<Arc<Self>, RunError> {
-        // Those who share an instance's memory run one after the other here, so each run may have it all.
-        let budget = budget.map(|budget| Budget { sharers: 1, ..budget });
+        // No more run at the same time than there are cores: those share the instance's memory.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let lanes = budget.map_or(cores, |budget| cores.min(budget.sharers as usize)).max(1);
+        let budget = budget.map(|budget| Budget { sharers: u32::try_from(lanes).unwrap_or(u32::MAX), ..budget });
         let (core, peak) = (Arc::clone(&model.core), Arc::clone(&model.peak));
-        let run = Arc::clone(&core).session(budget, Arc::clone(&peak))?;
-        let state = State { run: Some(run), since: Instant::now(), waiting: VecDeque::new(), proved: 0, off: false };
+        let free = (0..lanes).map(|_| Arc::clone(&core).session(budget, Arc::clone(&peak)));
+        let free = free.collect::<Result<_, _>>()?;
+        let state = State { free, since: Instant::now(), waiting: VecDeque::new(), proved: 0, off: false };
         Ok(Arc::new(Self { core, budget, peak, most, state: Mutex::new(state), joined: AtomicU64::new(0) }))
     }
 
-    /// Somebody has been running for so long that nobody should count on it.
+    /// All have been running for so long that nobody should count on them.
     pub fn is_stuck(&self) -> bool {
         let state = lock(&self.state);
-        state.run.is_none() && state.since.elapsed() > STUCK
+        state.free.is_empty() && state.since.elapsed() > STUCK
     }
 
     /// Requests so far that were run together with others.
@@ -128,10 +131,12 @@ impl Joint {
         let slot = Arc::new(Slot { inputs, turn: Mutex::new(None), told: Condvar::new() });
         let run = {
             let mut state = lock(&self.state);
-            state.run.take().inspect(|_| state.since = Instant::now()).or_else(|| {
-                state.waiting.push_back(Arc::clone(&slot));
-                None
-            })
+            let run = state.free.pop();
+            match run {
+                Some(_) => state.since = Instant::now(),
+                None => state.waiting.push_back(Arc::clone(&slot)),
+            }
+            run
         };
         let turn = run.map_or_else(|| slot.wait(), Turn::Run);
         let outcome = match turn {
@@ -208,7 +213,7 @@ impl Joint {
         state.since = Instant::now();
         match state.waiting.pop_front() {
             Some(next) => next.tell(Turn::Run(run)),
-            None => state.run = Some(run),
+            None => state.free.push(run),
         }
     }
 }
@@ -316,7 +321,7 @@ mod tests {
         let gate = Arc::new(Barrier::new(2));
         let core: Arc<dyn Core> = Arc::new(Doubles { mixes, gate: Arc::clone(&gate) });
         let run = Arc::clone(&core).session(None, Arc::default()).unwrap();
-        let state = State { run: Some(run), since: Instant::now(), waiting: VecDeque::new(), proved: 0, off: false };
+        let state = State { free: vec![run], since: Instant::now(), waiting: VecDeque::new(), proved: 0, off: false };
         let joint = Arc::new(Joint {
             core,
             budget: None,
@@ -327,7 +332,7 @@ mod tests {
         });
         let answers = std::thread::scope(|scope| {
             let first = scope.spawn(|| joint.submit(request(&[-1.0, 0.0])).map(drop));
-            while lock(&joint.state).run.is_some() {
+            while !lock(&joint.state).free.is_empty() {
                 std::thread::yield_now();
             }
             let others: Vec<_> = waiting
