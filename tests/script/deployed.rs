@@ -6,13 +6,17 @@ use crate::python::pythons;
 use crate::workspace::{Home, Said, wait};
 
 const SCORE: &str = r#"
-import json, os, subprocess
+import json, os, subprocess, warnings
+
+class InconsistentVersionWarning(UserWarning):
+    "As scikit-learn's."
 
 def init():
     global weights
     folder = os.environ["AZUREML_MODEL_DIR"]
     weights = json.load(open(os.path.join(folder, "model", "weights.json")))
     print("weights of version", os.path.basename(folder), "are here")
+    warnings.warn("Trying to unpickle estimator Ridge from version 1.0 when using version 1.5.", InconsistentVersionWarning)
 
 def run(data):
     what = json.loads(data)
@@ -96,6 +100,12 @@ fn a_script_with_its_model_and_environment_lives_through_updates_failures_and_th
     }
     let answer = home.ask(&json!([1, 2, 3])).ok();
     assert_eq!(serde_json::from_str::<Value>(&answer.out).unwrap(), json!({"version": 1, "sum": 321}));
+
+    // What a script warns of is kept where its owner looks.
+    let shown: Value =
+        serde_json::from_str(&home.run(&["deployment", "show", "sums", "blue", "-o", "json"]).ok().out).unwrap();
+    let note = shown["properties"]["properties"]["mlconsole.note"].as_str().unwrap_or_default();
+    assert!(note.contains("unpickle estimator Ridge from version 1.0"), "{shown}");
 
     // Both containers' logs.
     let logs = |container: &str| home.run(&["deployment", "logs", "sums", "blue", "-c", container]).ok().out;

@@ -40,6 +40,6 @@ pub enum Lost {
     #[error("{0}")]
     During(String),
     /// It was stopped for its memory.
-    #[error(transparent)]
-    Memory(#[from] OutOfMemory),
+    #[error("was stopped: {0}")]
+    Memory(OutOfMemory),
 }

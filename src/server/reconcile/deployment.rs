@@ -184,7 +184,7 @@ impl Reconciler {
             }
             Wanted::Script(script) => self.load_script(slot, wanted, Parts::of_script(script), &log, tracker).await?,
         };
-        let Loaded { servable, settings, mut notes, warnings, stop } = loaded;
+        let Loaded { servable, settings, notes, warnings, stop } = loaded;
 
         tracker.next();
         let began = Instant::now();
@@ -198,7 +198,6 @@ impl Reconciler {
         let pool = on_own_thread(thread, move || Pool::start(&pool_name, servable, settings, telemetry));
         let pool = tracker.unless_canceled(pool).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
         unless.0 = None;
-        notes.append(&mut lock(&warnings));
         self.report(slot, |r| {
             r.step(Step::ContainerStart, State::Succeeded, "Started", "Started container inference-server")
         });
@@ -208,7 +207,8 @@ impl Reconciler {
 
         tracker.next();
         tracker.no_return()?;
-        let previous = lock(&self.serving).insert(slot.clone(), Serving { pool, spec: wanted.clone(), notes });
+        let previous =
+            lock(&self.serving).insert(slot.clone(), Serving { pool, spec: wanted.clone(), notes, warnings });
         if let Err(error) = self.publish(endpoint).await {
             let mut serving = lock(&self.serving);
             match previous {

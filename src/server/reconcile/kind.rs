@@ -13,10 +13,10 @@ use crate::server::store::{Key, Kind, Store};
 
 /// A deployment's parts, found.
 pub(super) enum Wanted {
-    /// A model without a script. An MLflow model may turn out to need Python.
+    /// A model without a script. An MLflow model may turn out to need Python, and then the environment it names.
     Model {
         source: ModelSource,
-        environment: Option<Spec>,
+        environment: Option<Result<Spec, ArmError>>,
     },
     Script(ScriptWanted),
 }
@@ -57,7 +57,7 @@ pub(super) fn wanted(store: &Store, deployment: &Deployment) -> Result<Wanted, A
         let source = model_source(store, deployment, model)?;
         // Only MLflow models that need Python look at it; what it is for another is told in the log.
         let environment = match (source.model_type.as_str(), reference) {
-            ("mlflow_model", Some(reference)) => Some(environment(store, reference)?),
+            ("mlflow_model", Some(reference)) => Some(environment(store, reference)),
             _ => None,
         };
         return Ok(Wanted::Model { source, environment });

@@ -68,6 +68,8 @@ struct Serving {
     spec: Deployment,
     /// What its owner should know of its environment.
     notes: Vec<String>,
+    /// What its script has warned of.
+    warnings: super::script::Warnings,
 }
 
 /// Carries out the operations that the control plane writes down.

@@ -82,7 +82,10 @@ impl Reconciler {
             serving.iter().filter(|(slot, _)| **slot != own).map(|(_, s)| memory_asked(&s.spec)).sum()
         };
         notes.extend(memory_note(memory_asked(deployment), others));
-        notes.extend(lock(&self.serving).get(&own).into_iter().flat_map(|serving| serving.notes.iter().cloned()));
+        if let Some(serving) = lock(&self.serving).get(&own) {
+            notes.extend(serving.notes.iter().cloned());
+            notes.extend(lock(&serving.warnings).iter().cloned());
+        }
         (!notes.is_empty()).then(|| notes.join(" "))
     }
 }

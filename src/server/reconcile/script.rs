@@ -83,10 +83,14 @@ impl Parts {
     ///
     /// # Errors
     /// The model's environment cannot be built here.
-    pub fn of_mlflow(hosted: Hosted, source: ModelSource, own: Option<Spec>) -> Result<Self, ArmError> {
+    pub fn of_mlflow(
+        hosted: Hosted,
+        source: ModelSource,
+        own: Option<Result<Spec, ArmError>>,
+    ) -> Result<Self, ArmError> {
         let name = format!("{}:{}", source.name, source.version);
         let environment = match own {
-            Some(own) => own,
+            Some(own) => own?,
             None => Spec::of_mlflow(&hosted.folder, &name).map_err(|error| environment_failure(&error))?,
         };
         Ok(Self {

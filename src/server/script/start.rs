@@ -15,6 +15,8 @@ use crate::server::telemetry::{Container, Level};
 
 /// Times a script that fails at once is started before its deployment is given up.
 const ATTEMPTS: u32 = 3;
+/// In which a worker's output is read, and a little.
+const CATCH_UP: Duration = Duration::from_millis(15);
 /// From an end to its being known.
 const FUNERAL: Duration = Duration::from_secs(5);
 
@@ -74,6 +76,8 @@ fn once(script: &Arc<Script>, place: &Place) -> Result<Box<dyn Instance>, Unread
     match ready {
         Ok(ready) if ready.ready => {
             worker.ready();
+            // What init() has said comes on another way; in the log, and in what is made of it, it comes first.
+            script.spec.stop.wait(CATCH_UP);
             let pid = worker.pid().unwrap_or_default();
             let text = format!(
                 "Worker {number} (process {pid}, {}) is ready after {} ms.",

@@ -203,7 +203,7 @@ impl End {
             (Some(Order::NotReady(limit)), _) => {
                 format!("did not come back from init() within {} s and was killed", limit.as_secs_f64())
             }
-            (Some(Order::Memory { used, limit }), _) => out_of_memory(*used, *limit).to_string(),
+            (Some(Order::Memory { used, limit }), _) => Lost::Memory(out_of_memory(*used, *limit)).to_string(),
             (Some(Order::Gibberish(what)), _) => format!("sent something that is no answer ({what}) and was killed"),
             (None, Some(status)) => match (status.signal(), status.code()) {
                 (Some(libc::SIGKILL), _) => {
