@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::house::{ENDPOINT, House, Script, settings};
+use mlconsole::server::gateway::{PoolSettings, ProbeSettings};
+
+use crate::house::{ENDPOINT, House, Script, settings, until};
 use crate::python::pythons;
 
 const SCORE: &str = "def init(): pass\ndef run(data): return data\n";
@@ -57,4 +59,49 @@ async fn updates_scaling_and_restarts_under_load_cost_no_request() {
     let totals = house.telemetry.deployment(ENDPOINT, "blue").totals();
     assert_eq!((totals.ok, totals.total()), (sent, sent));
     assert_eq!(pool.status().restarts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_does_not_start_can_be_given_up_and_the_others_serve() {
+    let Some(pythons) = pythons() else { return };
+    let house = House::open();
+    let source = "import os, time\nmarker = os.path.join(os.environ['AML_APP_ROOT'], 'one')\ndef init():\n    \
+                  if os.path.exists(marker):\n        print('never ready', flush=True)\n        time.sleep(3600)\n    \
+                  open(marker, 'w').close()\ndef run(data): return data\n";
+    let pool = house.serve(&pythons.bare, Script::new(source), settings(1, 8)).await.unwrap();
+    let scaling = {
+        let pool = Arc::clone(&pool);
+        tokio::task::spawn_blocking(move || pool.scale(3))
+    };
+    until("they hang", || house.log().matches("never ready").count() == 2).await;
+    pool.give_up_starting();
+    let error = scaling.await.unwrap().expect_err("they never start");
+    assert!(error.message.contains("stopped"), "{error}");
+    assert_eq!(house.ask("1").await, (200, "\"1\"".to_owned()));
+    assert_eq!((pool.status().ready, pool.status().wanted), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_answers_no_ping_is_replaced() {
+    let Some(pythons) = pythons() else { return };
+    let house = House::open();
+    // Native code that never lets go of the interpreter: no Python runs any more.
+    let source = "import ctypes, threading, time\ndef freeze():\n    time.sleep(0.05)\n    ctypes.PyDLL(None).sleep(60)\n\
+                  def init(): pass\ndef run(data):\n    if data == 'freeze': threading.Thread(target=freeze).start()\n    \
+                  return data\n";
+    let often = Duration::from_millis(100);
+    let liveness = ProbeSettings {
+        initial_delay: often,
+        period: often,
+        timeout: Duration::from_millis(400),
+        failure_threshold: 2,
+        ..ProbeSettings::default()
+    };
+    let settings = PoolSettings { liveness, ..settings(1, 8) };
+    let pool = house.serve(&pythons.bare, Script::new(source), settings).await.unwrap();
+    assert_eq!(house.ask("freeze").await.0, 200);
+    until("it is replaced", || pool.status().restarts == 1 && pool.status().ready == 1).await;
+    assert_eq!(house.ask("1").await, (200, "\"1\"".to_owned()), "{}", house.log());
+    assert!(house.log().contains("liveness probe failed (2 of 2"), "{}", house.log());
+    until("nothing hangs", || pool.status().stuck == 0).await;
 }
