@@ -87,7 +87,8 @@ fn a_builder_that_is_killed_takes_uv_with_it_and_the_next_one_builds_anew() {
     let mut builder = child(&house).spawn().unwrap();
     let caller = house.index.caller();
     let environments = house.environments();
-    assert_eq!(environments.list()[0].state, State::Building);
+    let held = &environments.list()[0];
+    assert_eq!((held.state, held.names.as_slice()), (State::Building, ["tiny-env:3".to_owned()].as_slice()));
     assert!(environments.clean(&[], i64::MAX).unwrap().removed.is_empty(), "what is being built is not cleaned up");
     builder.kill().unwrap();
     builder.wait().unwrap();

@@ -1,8 +1,9 @@
 //! Whether an environment could be built, without building it.
 
-use super::build::{Order, write_files};
+use super::build::write_files;
 use super::child::{self, End};
 use super::failure::{self, Kind};
+use super::order::Order;
 use super::tool::Tool;
 use super::{Environments, Spec};
 use crate::server::stop::Stop;

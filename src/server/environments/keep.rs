@@ -169,6 +169,7 @@ impl Keep {
                     let alone = Alone { folder: self.folder(key), lock };
                     if self.contents(key).is_none() {
                         alone.remove()?;
+                        note_use(&alone.lock, name);
                         return Ok(Had::Missing(alone));
                     }
                     continue;

@@ -15,6 +15,7 @@ mod interpreter;
 mod keep;
 mod match_spec;
 mod numpy;
+mod order;
 mod progress;
 mod requirements;
 mod script;
@@ -34,9 +35,9 @@ pub use script::ScriptReport;
 pub use spec::{Origin, Spec};
 
 use super::stop::Stop;
-use build::{Order, SERVER};
 use interpreter::{Interpreter, Known};
 use keep::{Had, Keep};
+use order::{Order, SERVER};
 use tool::Tool;
 
 /// How environments are built: the table `[python]` of the configuration.
