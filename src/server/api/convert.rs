@@ -2,6 +2,7 @@
 //! registering does not wait for it: the version's properties say how it goes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -20,6 +21,10 @@ use crate::server::store::{Change, Expect, Key, Kind, StoreError};
 
 /// Deep graphs recurse deeply while they are read.
 const STACK: usize = 64 * 1024 * 1024;
+/// The longest conversion, with the building of its environment.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Between two looks whether one has to stop.
+const LOOK: Duration = Duration::from_millis(500);
 /// Times a change is tried again that somebody else was faster with.
 const ATTEMPTS: u32 = 20;
 
@@ -72,9 +77,19 @@ pub fn resume(app: &Arc<App>) -> Result<(), StoreError> {
 pub(super) fn begin(app: &Arc<App>, key: Key) {
     let of_thread = Arc::clone(app);
     let work = move || {
-        let (state, report) = match converted(&of_thread, &key) {
+        let stop = Stop::new();
+        let result = watched(&of_thread, &stop, || converted(&of_thread, &key, &stop));
+        if *of_thread.closing.borrow() {
+            // Taken up again at the next start.
+            return;
+        }
+        let (state, report) = match result {
             Ok(report) if report.agrees => (CONVERTED, report.summary()),
             Ok(report) => (NOT_CONVERTED, report.summary()),
+            Err(_) if stop.is_asked() => (
+                NOT_CONVERTED,
+                format!("There is no ONNX form: the conversion took longer than {} minutes.", LIMIT.as_secs() / 60),
+            ),
             Err(why) => (NOT_CONVERTED, format!("There is no ONNX form: {why}. The model runs in Python.")),
         };
         if let Err(error) = write(&of_thread, &key, state, &report) {
@@ -86,7 +101,27 @@ pub(super) fn begin(app: &Arc<App>, key: Key) {
     }
 }
 
-fn converted(app: &Arc<App>, key: &Key) -> Result<convert::Report, String> {
+/// Does work that is asked to stop when it takes too long or the workspace closes.
+fn watched<T>(app: &Arc<App>, stop: &Stop, work: impl FnOnce() -> T) -> T {
+    let done = Stop::new();
+    let (app, stop, waiting) = (Arc::clone(app), stop.clone(), done.clone());
+    let began = Instant::now();
+    let watch = move || {
+        while !waiting.wait(LOOK) {
+            if began.elapsed() > LIMIT || *app.closing.borrow() {
+                return stop.ask();
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("watch conversion".into()).spawn(watch) {
+        tracing::warn!(%error, "nobody watches a conversion");
+    }
+    let result = work();
+    done.ask();
+    result
+}
+
+fn converted(app: &Arc<App>, key: &Key, stop: &Stop) -> Result<convert::Report, String> {
     let version: Option<ModelVersion> = app.store.get_as(key).map_err(|e| e.to_string())?;
     let properties = version.ok_or("the model is gone")?.properties;
     let path = Assets::new(app.store.dir()).resolve(&properties.model_uri).map_err(|e| e.to_string())?;
@@ -106,8 +141,7 @@ fn converted(app: &Arc<App>, key: &Key) -> Result<convert::Report, String> {
         Step::Progress(_) => {}
     };
     let folder = convert::folder(app.store.dir(), &key.parent, &key.name);
-    let stop = Stop::new();
-    let work = std::panic::AssertUnwindSafe(|| convert::convert(&app.environments, spec, &path, &folder, &told, &stop));
+    let work = std::panic::AssertUnwindSafe(|| convert::convert(&app.environments, spec, &path, &folder, &told, stop));
     std::panic::catch_unwind(work).unwrap_or_else(|_| Err("the engine fails on the converted model".to_owned()))
 }
 
