@@ -24,6 +24,11 @@ pub trait Core: Send + Sync {
     /// Planned for all sizes, and no operator makes tensors of a size that values decide: see `Servable::is_bounded`.
     fn is_bounded(&self) -> bool;
 
+    /// The engine in the words of the Open Inference Protocol.
+    fn platform(&self) -> &'static str {
+        "onnx_tract"
+    }
+
     /// One plan serves all sizes of open dimensions.
     fn is_symbolic(&self) -> bool;
 
@@ -36,6 +41,9 @@ pub trait Core: Send + Sync {
     /// A session's running state. `peak` is told the most that the tensors of a run took, in bytes.
     fn session(self: Arc<Self>, budget: Option<Budget>, peak: Arc<AtomicU64>) -> Result<Box<dyn Run>, RunError>;
 }
+
+/// What an engine makes of a file.
+pub type Loaded = (Arc<dyn Core>, Vec<Output>);
 
 /// A session's running state.
 pub trait Run: Send {
@@ -145,7 +153,7 @@ impl OnnxModel {
     /// On ONNX Runtime; `why` is the reason why the built-in engine does not run it.
     #[cfg(feature = "onnxruntime")]
     fn elsewhere(read: Read<'_>, why: Option<&LoadError>, log: &dyn Fn(&str)) -> Result<Arc<Self>, LoadError> {
-        let (core, outputs, version) = super::ort::OrtCore::load(&read)?;
+        let ((core, outputs), version) = super::ort::OrtCore::load(&read)?;
         let asked = match why {
             Some(why) => format!("the built-in engine does not run it ({})", super::ort::reason(why)),
             None => "the deployment asks for it".to_owned(),

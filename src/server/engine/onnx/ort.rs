@@ -15,7 +15,7 @@ use tract_onnx::prelude::*;
 use super::check;
 use super::library;
 use super::memory::Budget;
-use super::model::{Core, Output, Read, Run, RunError};
+use super::model::{Core, Loaded, Output, Read, Run, RunError};
 use super::spec::Spec;
 use crate::server::engine::LoadError;
 use crate::server::engine::datatype::Datatype;
@@ -79,8 +79,8 @@ enum Source {
 }
 
 impl OrtCore {
-    /// Opens the model once, so that what does not run is told now. The third answer is the library's version.
-    pub fn load(read: &Read<'_>) -> Result<(Arc<dyn Core>, Vec<Output>, String), LoadError> {
+    /// Opens the model once, so that what does not run is told now. The second answer is the library's version.
+    pub fn load(read: &Read<'_>) -> Result<(Loaded, String), LoadError> {
         for value in read.proto.graph.iter().flat_map(|g| &g.input) {
             if Spec::from_proto(value).is_none() {
                 let message = format!(
@@ -110,7 +110,7 @@ impl OrtCore {
         })?;
         core.outputs = outputs(read, &session)?;
         let outputs = core.outputs.clone();
-        Ok((Arc::new(core), outputs, version(&file)))
+        Ok(((Arc::new(core), outputs), version(&file)))
     }
 
     fn open(&self) -> ort::Result<Session> {
@@ -118,7 +118,9 @@ impl OrtCore {
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.threads)?
             .with_inter_threads(1)?
-            .with_intra_op_spinning(false)?;
+            .with_intra_op_spinning(false)?
+            // Errors come back as values; nothing needs to be written to the terminal.
+            .with_log_level(ort::logging::LogLevel::Fatal)?;
         match &self.source {
             Source::File(path) => builder.commit_from_file(path),
             Source::Bytes(bytes) => builder.commit_from_memory(bytes),
@@ -201,6 +203,10 @@ impl Core for OrtCore {
     fn is_bounded(&self) -> bool {
         // Whether values decide sizes is not known of what runs elsewhere.
         false
+    }
+
+    fn platform(&self) -> &'static str {
+        "onnxruntime_onnx"
     }
 
     fn is_symbolic(&self) -> bool {

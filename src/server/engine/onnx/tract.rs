@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 
 use super::memory::{self, Budget};
-use super::model::{Core, Output, Read, Run, RunError, failed};
+use super::model::{Core, Loaded, Output, Read, Run, RunError, failed};
 use super::plan::{Plan, Planner, Shapes, brief, deep};
 use super::spec::Spec;
 use super::support;
@@ -16,7 +17,7 @@ use super::threads::Threads;
 use super::verdict::{Verdict, Verdicts};
 use crate::server::engine::LoadError;
 use crate::server::engine::datatype::Datatype;
-use crate::server::engine::ml::Labels;
+use crate::server::engine::ml::{self, Labels};
 
 /// Sizes tried for open dimensions, after 1, where no plan for all sizes can be made.
 const OPEN_SIZES: [usize; 5] = [2, 4, 8, 16, 32];
@@ -26,6 +27,8 @@ pub struct TractCore {
     inputs: Vec<Spec>,
     bounded: bool,
     threads: Threads,
+    /// Bytes that our own operators keep of their attributes, trees above all: about three times what the file has.
+    kept: u64,
     planner: Planner,
     symbolic: Option<Plan>,
     /// The plan for all sizes, or the one for the smallest.
@@ -36,11 +39,7 @@ pub struct TractCore {
 
 impl TractCore {
     /// Plans the graph, which is used up.
-    pub fn load(
-        read: &mut Read<'_>,
-        folder: &str,
-        log: &dyn Fn(&str),
-    ) -> Result<(Arc<dyn Core>, Vec<Output>), LoadError> {
+    pub fn load(read: &mut Read<'_>, folder: &str, log: &dyn Fn(&str)) -> Result<Loaded, LoadError> {
         let (shown, inputs) = (read.shown, read.inputs.clone());
         let cannot = |e: TractError| {
             let message = format!("the built-in engine cannot plan '{shown}': {}", brief(&e));
@@ -54,6 +53,8 @@ impl TractCore {
             )));
         }
         let sized_by_values = graph_uses(read.proto.graph.as_ref(), &SIZED_BY_VALUES);
+        let kept = read.proto.graph.iter().flat_map(|g| &g.node).filter(|n| n.domain == ml::DOMAIN);
+        let kept = kept.map(|n| 3 * n.encoded_len() as u64).sum();
         // Its weights are in the parsed graph now.
         read.proto = ModelProto::default();
         let planner = Planner::new(parsed.model, inputs.clone());
@@ -82,6 +83,7 @@ impl TractCore {
             inputs,
             bounded,
             threads: Threads::new(read.tuning.threads, log)?,
+            kept,
             planner,
             symbolic,
             first: plan,
@@ -101,7 +103,7 @@ impl Core for TractCore {
     }
 
     fn weights(&self) -> u64 {
-        self.first.ledger.weights
+        self.first.ledger.weights.saturating_add(self.kept)
     }
 
     fn smallest_peak(&self) -> u64 {

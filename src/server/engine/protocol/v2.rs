@@ -79,7 +79,7 @@ fn tensor(spec: &Spec) -> Value {
 pub fn metadata(model: &OnnxModel, name: &str, version: &str) -> Value {
     let inputs: Vec<Value> = model.inputs.iter().map(tensor).collect();
     let outputs: Vec<Value> = model.outputs.iter().map(|o| tensor(&o.spec)).collect();
-    json!({"name": name, "versions": [version], "platform": "onnx_tract", "inputs": inputs, "outputs": outputs})
+    json!({"name": name, "versions": [version], "platform": model.core.platform(), "inputs": inputs, "outputs": outputs})
 }
 
 /// `GET /v2/models/{name}/config`: the part of Triton's configuration that clients read.
@@ -90,7 +90,9 @@ pub fn config(model: &OnnxModel, name: &str) -> Value {
     };
     let inputs: Vec<Value> = model.inputs.iter().map(tensor).collect();
     let outputs: Vec<Value> = model.outputs.iter().map(|o| tensor(&o.spec)).collect();
-    json!({"name": name, "platform": "onnx_tract", "backend": "tract", "max_batch_size": 0, "input": inputs, "output": outputs})
+    let platform = model.core.platform();
+    let backend = if platform == "onnx_tract" { "tract" } else { "onnxruntime" };
+    json!({"name": name, "platform": platform, "backend": backend, "max_batch_size": 0, "input": inputs, "output": outputs})
 }
 
 #[cfg(test)]
