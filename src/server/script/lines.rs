@@ -1,9 +1,15 @@
 //! Lines out of a script's output: cut at 64 kB, put into UTF-8, with the severity they seem to have.
 
+use std::time::{Duration, Instant};
+
 use crate::server::telemetry::Level;
 
 /// Longest line kept in one piece, in bytes.
 const LONGEST: usize = 64 * 1024;
+/// From the last words of a process to its end at most.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What the server says of any exception.
+const WRAPPER: &str = "UserScriptException: Caught an unhandled exception";
 /// Longest reason quoted, in characters.
 const REASON: usize = 400;
 
@@ -14,7 +20,7 @@ pub struct Lines {
     /// Severity of the record that a traceback belongs to.
     level: Level,
     /// The last line of the traceback that came last, or what the interpreter said in dying.
-    pub reason: Option<String>,
+    reason: Option<(Instant, String)>,
     in_traceback: bool,
 }
 
@@ -46,6 +52,11 @@ impl Lines {
         }
     }
 
+    /// The last words before an end: what was said long before had nothing to do with it.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.as_ref().filter(|(at, _)| at.elapsed() < LAST_WORDS).map(|(_, text)| text.clone())
+    }
+
     /// Emits pieces of at most 64 kB; without `all` the last piece, which may go on, stays.
     fn flush(&mut self, all: bool, emit: &mut impl FnMut(Level, &str)) {
         let line = std::mem::take(&mut self.partial);
@@ -75,10 +86,13 @@ impl Lines {
             self.level = Level::Error;
         } else if self.in_traceback && !line.starts_with([' ', '\t']) && !line.is_empty() {
             self.in_traceback = false;
-            self.reason = Some(line.chars().take(REASON).collect());
+            // Around every exception of a script the server puts one of its own.
+            if !line.contains(WRAPPER) {
+                self.reason = Some((Instant::now(), line.chars().take(REASON).collect()));
+            }
             return emit(Level::Error, line);
         } else if line.starts_with("Fatal Python error") {
-            self.reason = Some(line.chars().take(REASON).collect());
+            self.reason = Some((Instant::now(), line.chars().take(REASON).collect()));
             return emit(Level::Error, line);
         } else if !self.in_traceback {
             self.level = match () {
@@ -118,7 +132,7 @@ mod tests {
             lines.feed(chunk, &mut |level, line| out.push((level, line.to_owned())));
         }
         lines.finish(&mut |level, line| out.push((level, line.to_owned())));
-        (out, lines.reason)
+        (out, lines.reason())
     }
 
     #[test]

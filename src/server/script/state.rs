@@ -215,7 +215,13 @@ impl End {
             (None, None) => "ended".to_owned(),
         };
         match &self.reason {
-            Some(reason) if self.order.is_none() => format!("{how}: {reason}"),
+            // A signal from outside has nothing to do with what was said before; a crash says so itself.
+            Some(reason)
+                if self.order.is_none()
+                    && (self.status.is_none_or(|s| s.signal().is_none()) || reason.starts_with("Fatal")) =>
+            {
+                format!("{how}: {reason}")
+            }
             _ => how,
         }
     }

@@ -78,7 +78,7 @@ pub fn watch(mut watch: Watch) {
         lines.finish(&mut |level, line| say(script, instance, level, line));
     }
     script.usage.forget(instance, watch.number);
-    watch.worker.has_ended(status, err.reason.or(out.reason));
+    watch.worker.has_ended(status, err.reason().or(out.reason()));
     (watch.place.wake)();
     if let Some(mut guard) = watch.guard {
         // Killed with the group; the end of its input ends it where that came too early.
