@@ -120,12 +120,6 @@ impl MlModel {
         serde_json::from_value(self.flavors.get("onnx")?.get("answer")?.clone()).ok()
     }
 
-    /// The file of the sklearn flavor's pickle, relative to the folder.
-    pub fn sklearn_pickle(&self) -> Option<String> {
-        let flavor = self.flavors.get("sklearn")?;
-        Some(flavor.get("pickled_model").and_then(Value::as_str).unwrap_or("model.pkl").to_owned())
-    }
-
     /// Whether Python can load it: the flavor `python_function`.
     pub fn has_python(&self) -> bool {
         self.flavors.contains_key("python_function")
@@ -223,7 +217,7 @@ utc_time_created: '2026-11-22 06:45:35.816029'
     fn flavors_columns_tensors_and_parameters_are_read() {
         let model = MlModel::parse(FILE).unwrap();
         assert_eq!(model.onnx_data().as_deref(), Some("model.onnx"));
-        assert!(model.has_python() && model.sklearn_pickle().is_none());
+        assert!(model.has_python());
         let column =
             |name: &str, kind: &str, required| Column { name: name.to_owned(), kind: kind.to_owned(), required };
         assert_eq!(
@@ -241,7 +235,6 @@ utc_time_created: '2026-11-22 06:45:35.816029'
     fn only_flavors_are_required() {
         let model = MlModel::parse("flavors:\n  sklearn: {pickled_model: model.pkl}\n").unwrap();
         assert_eq!((model.onnx_data(), model.has_python()), (None, false));
-        assert_eq!(model.sklearn_pickle().as_deref(), Some("model.pkl"));
         assert_eq!((model.inputs(), model.params()), (Inputs::Unknown, vec![]));
         assert!(MlModel::parse("flavors: [1, 2").is_err());
     }
