@@ -1,6 +1,8 @@
 """Makes the models of the suite, each an MLflow folder: `python models.py FOLDER [NAME...]`. Seeded: the same every time."""
 
+import fcntl
 import pathlib
+import shutil
 import sys
 
 import lightgbm
@@ -194,17 +196,21 @@ MODELS = [frame, matrix, silent, boosted, typed, spicy, answers, onnx_matrix, on
 
 
 def make(root, names=()):
-    """Makes what is missing; returns name to folder."""
+    """Makes what is missing; returns name to folder. Stories that run at the same time take turns."""
     root = pathlib.Path(root)
     root.mkdir(parents=True, exist_ok=True)
     made = {}
-    for maker in MODELS:
-        folder = root / maker.__name__
-        if names and maker.__name__ not in names:
-            continue
-        if not (folder / "MLmodel").exists():
-            maker(folder)
-        made[maker.__name__] = folder
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for maker in MODELS:
+            folder, making = root / maker.__name__, root / f"making-{maker.__name__}"
+            if names and maker.__name__ not in names:
+                continue
+            if not folder.exists():
+                shutil.rmtree(making, ignore_errors=True)
+                maker(making)
+                making.rename(folder)
+            made[maker.__name__] = folder
     return made
 
 
