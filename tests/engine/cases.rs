@@ -99,6 +99,8 @@ pub fn made_by(script: &str, requirements: &str, folder: &str) -> Result<PathBuf
     let python = venv.join("bin/python");
     let stamp = venv.join("installed.txt");
     if !std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
+        // Packages of other pins must not shine through.
+        let _ = std::fs::remove_dir_all(&venv);
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
         run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(here.join(requirements)))?;
         std::fs::write(&stamp, pins).map_err(|e| e.to_string())?;
