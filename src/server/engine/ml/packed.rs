@@ -32,6 +32,8 @@ pub struct Packed<F> {
     roots: Vec<u32>,
     /// The trees' numbers from the shallowest to the deepest: those walked together end together.
     by_depth: Vec<u32>,
+    /// Steps to the deepest leaf of each tree.
+    depths: Vec<u32>,
     /// Some step compares a negated value.
     negates: bool,
 }
@@ -41,13 +43,18 @@ impl<F: Number> Packed<F> {
     /// parts that would have to be written out many times.
     pub fn new(nodes: &[Node<F>], roots: &[Branch]) -> Option<Self> {
         let limit = nodes.len().checked_mul(32)?.checked_add(roots.len().checked_mul(2)?)?;
-        let mut packed =
-            Self { steps: Vec::new(), leaves: Vec::new(), roots: Vec::new(), by_depth: Vec::new(), negates: false };
-        let mut depths = Vec::with_capacity(roots.len());
+        let mut packed = Self {
+            steps: Vec::new(),
+            leaves: Vec::new(),
+            roots: Vec::new(),
+            by_depth: Vec::new(),
+            depths: Vec::new(),
+            negates: false,
+        };
         for root in roots {
             packed.roots.push(u32::try_from(packed.steps.len()).ok()?);
             packed.push();
-            let (mut depth, mut waiting) = (0, vec![(packed.steps.len() - 1, *root)]);
+            let (mut depth, mut waiting) = (0u32, vec![(packed.steps.len() - 1, *root)]);
             // Level by level: the nodes that most rows pass lie together.
             let mut next = Vec::new();
             while !waiting.is_empty() {
@@ -60,10 +67,12 @@ impl<F: Number> Packed<F> {
                 depth += 1;
                 std::mem::swap(&mut waiting, &mut next);
             }
-            depths.push(depth);
+            // The last level holds leaves alone.
+            packed.depths.push(depth - 1);
         }
-        packed.by_depth = (0..u32::try_from(depths.len()).ok()?).collect();
-        packed.by_depth.sort_by_key(|tree| depths[*tree as usize]);
+        let mut by_depth: Vec<u32> = (0..u32::try_from(roots.len()).ok()?).collect();
+        by_depth.sort_by_key(|tree| packed.depths[*tree as usize]);
+        packed.by_depth = by_depth;
         Some(packed)
     }
 
@@ -132,12 +141,28 @@ impl<F: Number> Packed<F> {
             for index in together..count {
                 for trees in self.by_depth.chunks(LANES) {
                     let lanes = std::array::from_fn(|lane| self.roots[*trees.get(lane).unwrap_or(&trees[0]) as usize]);
-                    let found = self.descend::<NEGATES>(lanes, [row(index); LANES]);
+                    let deepest = trees.last().map_or(0, |tree| self.depths[*tree as usize]);
+                    let found = self.descend_by::<NEGATES>(deepest, lanes, row(index));
                     trees.iter().zip(found).for_each(|(tree, leaf)| ends[*tree as usize] = leaf);
                 }
                 ends.iter().for_each(|leaf| visit(block * BLOCK + index, *leaf));
             }
         }
+    }
+
+    /// As many steps as the deepest of these trees has: they are of like depth, and nothing needs to be asked on the way.
+    #[inline]
+    fn descend_by<const NEGATES: bool>(&self, count: u32, mut at: [u32; LANES], row: &[F]) -> [usize; LANES] {
+        let steps = self.steps.as_slice();
+        for _ in 0..count {
+            for at in &mut at {
+                let step = &steps[*at as usize];
+                let value = row[(step.feature & !NEGATED) as usize];
+                let value = if NEGATES { value.negated(step.feature & NEGATED) } else { value };
+                *at = step.child + u32::from(value <= step.threshold);
+            }
+        }
+        at.map(|at| self.leaves[at as usize] as usize)
     }
 
     #[inline]
