@@ -100,7 +100,9 @@ fn begin(options: ConsoleOptions) -> color_eyre::Result<Begun> {
     let (keeper, texts) = watch::channel(String::new());
     let kept = options.state_file.clone().map(|path| tokio::spawn(exec::keep(path, texts)));
     if let (Some(path), Some(reload)) = (options.config_file.clone(), options.reload.clone()) {
-        tokio::spawn(keep::watch(path, reload, events.clone()));
+        // Before the first picture: an edit made once that is seen must not be taken for what was read.
+        let seen = keep::stamp(&path);
+        tokio::spawn(keep::watch(path, seen, reload, events.clone()));
     }
     let program = Program {
         executor: Executor::new(events, context.access),
