@@ -50,10 +50,10 @@ with step("a folder without a model"):
     with refused(HttpResponseError, ".onnx"):
         kit.deploy(ml_client, NAME, "nothing", Model(path="nothing"))
 
-with step("a scoring script is told apart: not yet"):
+with step("an environment that is an image alone: it says so, and what to do"):
     pathlib.Path("code").mkdir()
     pathlib.Path("code/score.py").write_text("def init():\n    pass\n\ndef run(raw):\n    return raw\n")
-    with refused(HttpResponseError, "scoring script"):
+    with refused(HttpResponseError, "without Docker", "conda_file"):
         kit.deploy(
             ml_client, NAME, "scripted", Model(path=kit.recommender(1)),
             code_configuration=CodeConfiguration(code="code", scoring_script="score.py"),

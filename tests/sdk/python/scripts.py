@@ -8,7 +8,7 @@ import pickle
 import kit
 from azure.ai.ml.entities import CodeConfiguration, Environment, Model
 from azure.core.exceptions import HttpResponseError
-from kit import holds, refused, same, step
+from kit import eventually, holds, refused, same, step
 
 ml_client = kit.client()
 NAME = "prices"
@@ -108,9 +108,9 @@ with step("traffic moves from blue to green and back"):
         holds({ask().json()["colour"] for _ in range(20)} <= {c for c, w in weights.items() if w}, weights)
 
 with step("both containers have logs"):
-    server = ml_client.online_deployments.get_logs("blue", NAME, lines=200)
     for words in ["loaded blue from", "azureml-models", "WARNING:root:scoring 2 rows", "POST /score 200"]:
-        holds(words in server, f"{words!r} is not in:\n{server}")
+        # A worker's output is read in batches.
+        eventually(lambda: words in ml_client.online_deployments.get_logs("blue", NAME, lines=200), f"{words!r} is in the log")
     fetched = ml_client.online_deployments.get_logs("blue", NAME, lines=200, container_type="storage-initializer")
     holds("numpy==" in fetched, fetched)
 
@@ -119,7 +119,7 @@ with step("an error in run() stays in the log; the caller gets Azure's words"):
     same(answer.status_code, 424, answer.text)
     same(answer.headers["ms-azureml-model-error-statuscode"], "500")
     holds("KeyError" not in answer.text and "Check the logs" in answer.text, answer.text)
-    holds("KeyError: 'data'" in ml_client.online_deployments.get_logs("blue", NAME, lines=200), "the log has the error")
+    eventually(lambda: "KeyError: 'data'" in ml_client.online_deployments.get_logs("blue", NAME, lines=200), "the log has the error")
 
 
 def failing(name, text):
