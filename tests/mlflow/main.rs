@@ -6,69 +6,26 @@
 //! well, which takes minutes. Without Python or a package index the suite is skipped, loudly; `MLCONSOLE_REQUIRE_SDK=1`
 //! turns a skip into a failure.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+#[path = "../shared/python.rs"]
+mod shared;
 
-/// Where the suite keeps what it makes: environments and models.
-fn place() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-venv")
-}
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The interpreter of the suite's environment, or `None` after saying why there is none.
 fn python() -> Option<&'static Path> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match FOUND.get_or_init(prepare) {
-        Ok(python) => Some(python),
-        Err(reason) => {
-            let name = std::thread::current().name().unwrap_or("?").to_owned();
-            // Straight to the stream: the harness hides what a passing test prints.
-            let _ = std::io::stderr().write_all(format!("\n**** SKIPPED {name}: {reason}\n\n").as_bytes());
-            assert!(std::env::var_os("MLCONSOLE_REQUIRE_SDK").is_none(), "MLCONSOLE_REQUIRE_SDK is set, but {reason}");
-            None
-        }
-    }
-}
-
-fn prepare() -> Result<PathBuf, String> {
-    let place = place();
-    fs::create_dir_all(&place).map_err(|e| format!("{} cannot be made: {e}", place.display()))?;
-    let lock = File::create(place.join("mlflow.lock")).map_err(|e| format!("the lock file cannot be made: {e}"))?;
-    lock.lock().map_err(|e| format!("the lock file cannot be locked: {e}"))?;
-    let requirements = Path::new(ROOT).join("tests/mlflow/python/requirements.txt");
-    let wanted = fs::read_to_string(&requirements).map_err(|e| format!("{}: {e}", requirements.display()))?;
-    let (folder, python) = (place.join("mlflow"), place.join("mlflow/bin/python"));
-    let stamp = folder.join("installed.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && python.exists() {
-        return Ok(python);
-    }
-    let _ = fs::remove_dir_all(&folder);
-    let _ = fs::remove_dir_all(place.join("mlflow-models"));
-    let _ = std::io::stderr().write_all(b"making the Python environment of the MLflow suite (once, about a minute)\n");
-    let system = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    run(Command::new(system).args(["-m", "venv"]).arg(&folder), "python3 -m venv")?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(&python).args(pip).arg("uv"), "pip install uv")?;
-    let uv = folder.join("bin/uv");
-    let install = ["pip", "install", "--quiet", "--compile-bytecode", "--python"];
-    run(Command::new(uv).args(install).arg(&python).arg("-r").arg(&requirements), "uv pip install")?;
-    fs::write(&stamp, wanted).map_err(|e| format!("{} cannot be written: {e}", stamp.display()))?;
-    Ok(python)
-}
-
-fn run(command: &mut Command, what: &str) -> Result<(), String> {
-    let output =
-        clean(command).output().map_err(|e| format!("{what} does not start: {e} (Python 3.10 or later with venv)"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = errors.lines().rev().take(4).collect();
-    Err(format!("{what} failed: {}", last.into_iter().rev().collect::<Vec<_>>().join(" | ")))
+    let prepare = || {
+        let requirements = Path::new(ROOT).join("tests/mlflow/python/requirements.txt");
+        let wanted = fs::read_to_string(&requirements).map_err(|e| format!("{}: {e}", requirements.display()))?;
+        shared::environment("mlflow", &wanted)
+    };
+    shared::or_skip(FOUND.get_or_init(prepare)).map(PathBuf::as_path)
 }
 
 /// Nothing of the caller's settings for Python, Azure or this program.
@@ -90,7 +47,7 @@ fn story(script: &str, arguments: &[&str]) {
         .args(arguments)
         .env("MLCONSOLE_BINARY", env!("CARGO_BIN_EXE_mlconsole"))
         .env("MLCONSOLE_ASSETS", Path::new(ROOT).join("assets"))
-        .env("MLCONSOLE_MODELS", place().join("mlflow-models"))
+        .env("MLCONSOLE_MODELS", shared::place().join("mlflow/models"))
         .output()
         .expect("python starts");
     let (said, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
