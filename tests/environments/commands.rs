@@ -143,6 +143,15 @@ fn a_deployment_is_checked_before_it_is_made() {
     assert!(code == Some(1) && out.contains("✗ failure") && out.contains("✓ good"), "{out}{err}");
     assert!(err.contains("it cannot be deployed as it is: 2 failures"), "{err}");
 
+    // The official server is resolved with the rest, as a build does it: here the index has none.
+    let conda = std::fs::read_to_string(desk.path("conda.yml")).unwrap();
+    desk.write("conda.yml", "dependencies:\n- pip:\n  - -r packages.txt\n");
+    desk.write("packages.txt", &format!("tiny==1.0\n{}\n", desk.house.index.option()));
+    let (_, findings) = desk.check();
+    says(&findings, "warning environment", "azureml-inference-server-http does not go with the packages asked for");
+    says(&findings, "good packages", "1 package can be installed");
+    desk.write("conda.yml", &conda);
+
     desk.write("packages.txt", "tiny==1.0\n--index-url http://127.0.0.1:1/simple\n");
     let (_, findings) = desk.check();
     says(&findings, "notChecked packages", "not checked: ");

@@ -8,7 +8,7 @@ use super::child::{self, End};
 use super::disk::size_of;
 use super::failure::{self, Failure, Kind};
 use super::keep::{Alone, Contents};
-use super::order::{Order, SERVER, SERVER_REQUIREMENT};
+use super::order::{Order, SERVER};
 use super::progress::Meter;
 use super::tool::{Files, Tool};
 use super::{EnvironmentError, Progress, Step, requirements};
@@ -55,13 +55,13 @@ impl Builder<'_> {
         (self.tell)(Step::Progress(Progress { phase: "resolving", ..Progress::default() }));
         self.run(&mut self.tool.venv(&order.interpreter, folder)).map_err(|failed| self.no_venv(failed))?;
         let mut warnings = order.warnings();
-        let mut failed = self.install(order.inject, false);
+        let mut failed = self.install(true, false);
         if let Err(Failed::Explained(failure, _)) = &failed
             && failure.kind == Kind::Network
             && matches!(self.tool, Tool::Uv(_))
         {
             self.line(format!("{}; trying with what the package cache holds", failure.message));
-            failed = self.install(order.inject, true);
+            failed = self.install(true, true);
         }
         if let Err(Failed::Explained(failure, _)) = &failed
             && order.inject
@@ -71,10 +71,7 @@ impl Builder<'_> {
             self.line(format!("without {SERVER}, which does not go with these packages"));
             failed = self.install(false, false);
             if failed.is_ok() {
-                warnings = vec![format!(
-                    "{SERVER} does not go with the packages asked for ({why}). The environment is built without it, and a \
-                     stand-in serves the script: Azure would refuse this environment"
-                )];
+                warnings = vec![order.without_server(&why)];
             }
         }
         failed.map_err(|failed| self.not_installed(failed))?;
@@ -91,10 +88,7 @@ impl Builder<'_> {
 
     fn install(&self, with_server: bool, offline: bool) -> Result<(), Failed> {
         let (order, folder) = (self.order, &self.alone.folder);
-        let mut wanted = order.requirements.clone();
-        if with_server {
-            wanted.push(SERVER_REQUIREMENT.to_owned());
-        }
+        let wanted = order.wanted(with_server);
         if wanted.is_empty() {
             return Ok(());
         }

@@ -67,46 +67,65 @@ impl Environments {
         report.packages = match self.list().into_iter().find(|held| held.key == order.key() && !held.python.is_empty())
         {
             Some(held) => Packages::Built(held.packages.len()),
-            None => self.resolve(&tool, &order, stop),
+            None => {
+                let (packages, warning) = resolve(&tool, &order, stop);
+                if let Some(warning) = warning {
+                    report.warnings = vec![warning];
+                }
+                packages
+            }
         };
         report
     }
+}
 
-    fn resolve(&self, tool: &Tool, order: &Order<'_>, stop: &Stop) -> Packages {
-        let not_checked = |why: String| Packages::NotChecked(why);
-        if order.requirements.is_empty() {
-            return Packages::Resolved(0);
-        }
-        let folder = match tempfile::tempdir() {
-            Ok(folder) => folder,
-            Err(error) => return not_checked(format!("no temporary folder could be made: {error}")),
-        };
-        let files = match write_files(folder.path(), &order.requirements, &order.spec.constraints) {
-            Ok(files) => files,
-            Err(error) => return not_checked(error.to_string()),
-        };
-        let mut command = tool.resolve(&order.interpreter, &files, &order.spec.options, false);
-        if std::env::var_os("UV_HTTP_RETRIES").is_none() {
-            command.env("UV_HTTP_RETRIES", "0");
-        }
-        command.current_dir(folder.path());
-        let mut lines = Vec::new();
-        match child::run(&mut command, stop, &mut |line| lines.push(line.to_owned())) {
-            Ok(End::Stopped) => not_checked("it was stopped".into()),
-            Ok(End::Exit(status)) if status.success() => Packages::Resolved(count(&lines)),
-            Ok(End::Exit(_)) => {
-                let failure = failure::explain(&lines, &order.python());
-                match failure.kind {
-                    Kind::Network | Kind::Offline => not_checked(failure.message),
-                    Kind::Other if *tool == Tool::Pip => {
-                        let advice = "`mlconsole environment install-uv` makes this quicker and surer";
-                        not_checked(format!("{}; {advice}", failure.message))
-                    }
-                    _ => Packages::Impossible(failure.message),
+/// As a build does: with the official server, and if that does not go with the packages, without it and with a warning.
+fn resolve(tool: &Tool, order: &Order<'_>, stop: &Stop) -> (Packages, Option<String>) {
+    let together = resolve_list(tool, order, &order.wanted(true), stop);
+    let Packages::Impossible(why) = &together else { return (together, None) };
+    if !order.inject {
+        return (together, None);
+    }
+    match resolve_list(tool, order, &order.wanted(false), stop) {
+        alone @ Packages::Resolved(_) => (alone, Some(order.without_server(why))),
+        alone => (alone, None),
+    }
+}
+
+fn resolve_list(tool: &Tool, order: &Order<'_>, wanted: &[String], stop: &Stop) -> Packages {
+    let not_checked = |why: String| Packages::NotChecked(why);
+    if wanted.is_empty() {
+        return Packages::Resolved(0);
+    }
+    let folder = match tempfile::tempdir() {
+        Ok(folder) => folder,
+        Err(error) => return not_checked(format!("no temporary folder could be made: {error}")),
+    };
+    let files = match write_files(folder.path(), wanted, &order.spec.constraints) {
+        Ok(files) => files,
+        Err(error) => return not_checked(error.to_string()),
+    };
+    let mut command = tool.resolve(&order.interpreter, &files, &order.spec.options, false);
+    if std::env::var_os("UV_HTTP_RETRIES").is_none() {
+        command.env("UV_HTTP_RETRIES", "0");
+    }
+    command.current_dir(folder.path());
+    let mut lines = Vec::new();
+    match child::run(&mut command, stop, &mut |line| lines.push(line.to_owned())) {
+        Ok(End::Stopped) => not_checked("it was stopped".into()),
+        Ok(End::Exit(status)) if status.success() => Packages::Resolved(count(&lines)),
+        Ok(End::Exit(_)) => {
+            let failure = failure::explain(&lines, &order.python());
+            match failure.kind {
+                Kind::Network | Kind::Offline => not_checked(failure.message),
+                Kind::Other if *tool == Tool::Pip => {
+                    let advice = "`mlconsole environment install-uv` makes this quicker and surer";
+                    not_checked(format!("{}; {advice}", failure.message))
                 }
+                _ => Packages::Impossible(failure.message),
             }
-            Err(error) => not_checked(format!("{} does not run: {error}", tool.name())),
         }
+        Err(error) => not_checked(format!("{} does not run: {error}", tool.name())),
     }
 }
 

@@ -12,7 +12,7 @@ const BUILDER: &str = "1";
 /// The official server, whose behaviour the worker is to have.
 pub(super) const SERVER: &str = "azureml-inference-server-http";
 /// Versions that behave as the reference says.
-pub(super) const SERVER_REQUIREMENT: &str = "azureml-inference-server-http>=1.4";
+const SERVER_REQUIREMENT: &str = "azureml-inference-server-http>=1.4";
 
 /// All that decides what an environment is.
 #[derive(Debug)]
@@ -76,6 +76,21 @@ impl<'a> Order<'a> {
             stamp(Path::new(path.split_whitespace().next().unwrap_or(path)), &mut digest);
         }
         digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// All that is installed; the official server, where it is added, goes with the rest.
+    pub fn wanted(&self, with_server: bool) -> Vec<String> {
+        let mut wanted = self.requirements.clone();
+        wanted.extend((with_server && self.inject).then(|| SERVER_REQUIREMENT.to_owned()));
+        wanted
+    }
+
+    /// What is to be known of an environment that can only be had without the official server.
+    pub fn without_server(&self, why: &str) -> String {
+        format!(
+            "{SERVER} does not go with the packages asked for ({why}). The environment is built without it, and a stand-in \
+             serves the script: Azure would refuse this environment"
+        )
     }
 
     pub fn warnings(&self) -> Vec<String> {
