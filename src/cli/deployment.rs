@@ -296,6 +296,9 @@ fn print_line(session: &Session, line: &LogLine) -> Result<(), CliError> {
     if line.dropped > 0 {
         print(&format!("… {} lines were written faster than they could be sent …", line.dropped))?;
     }
+    if line.raw {
+        return print(&one_line(&line.text));
+    }
     let instance = line.instance.map(|i| format!(" [{i}]")).unwrap_or_default();
     let level = if line.level == "info" { String::new() } else { format!(" {}:", one_line(&line.level)) };
     print(&format!("{}{instance}{level} {}", super::output::time(line.at_ms), one_line(&line.text)))

@@ -265,11 +265,36 @@ pub struct LogLine {
     /// `debug`, `info`, `warning`, `error`.
     pub level: String,
     pub text: String,
+    /// Written by a scoring script's process, and shown as it came; else the workspace's own words.
+    #[serde(skip_serializing_if = "is_false")]
+    pub raw: bool,
     /// On the line after a gap: how many lines were dropped before it.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u64,
 }
 
+impl LogLine {
+    /// The text without the stamp of Azure's inference server: for readers who show time and severity beside it.
+    pub fn message(&self) -> &str {
+        server_stamp(&self.text).map_or(&self.text, |(_, rest)| rest)
+    }
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
+/// The stamp that Azure's inference server puts on a line such as `2026-01-31 10:00:00,123 I [42] azmlinfsrv - text`: its
+/// letter of severity, and the line from `[42]` on (reference scoring-and-mlflow §1.5).
+pub fn server_stamp(line: &str) -> Option<(char, &str)> {
+    let (date, rest) = line.split_once(' ')?;
+    let (time, rest) = rest.split_once(' ')?;
+    let (letter, rest) = rest.split_once(' ')?;
+    let is_time = date.len() == 10 && time.len() == 12 && date.starts_with(|c: char| c.is_ascii_digit());
+    let letter = letter.parse().ok().filter(|letter| "DIWEC".contains(*letter))?;
+    (is_time && rest.starts_with('[')).then_some((letter, rest))
 }

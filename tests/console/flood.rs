@@ -53,6 +53,29 @@ fn logs_that_pour_in_are_bounded_and_what_is_missing_is_told() {
 }
 
 #[test]
+fn lines_of_the_inference_server_are_not_stamped_twice() {
+    let mut model = busy(100, 30);
+    drop(model.open(Place::Logs { endpoint: "restaurants".into(), deployment: "blue".into() }));
+    let line = |(seq, text): (u64, &str)| LogLine {
+        seq,
+        at_ms: NOW,
+        level: "info".into(),
+        text: text.into(),
+        raw: true,
+        ..LogLine::default()
+    };
+    let texts =
+        ["2026-01-31 10:00:00,123 I [42] azmlinfsrv - POST /score 200 41.8ms 8", "2026-01-31 is a line without stamp"];
+    let item = Item::Logs((1..).zip(texts).map(line).collect());
+    let (epoch, task) = (model.epoch, model.logs.task.unwrap());
+    drop(update(&mut model, Event::Piece { epoch, task, item }));
+    let text = screen(&model);
+    assert!(text.contains("[42] azmlinfsrv - POST /score 200 41.8ms 8") && !text.contains("10:00:00,123"), "{text}");
+    assert!(text.contains("2026-01-31 is a line without stamp"), "{text}");
+    assert!(!model.logs.buffer.text().contains("10:00:00,123"), "{}", model.logs.buffer.text());
+}
+
+#[test]
 fn a_thousand_busy_endpoints_shorten_the_past_instead_of_filling_the_memory() {
     let names: Vec<String> = (0..1_000).map(|n| format!("endpoint-{n:04}")).collect();
     let names: &'static [String] = names.leak();

@@ -65,7 +65,7 @@ async fn updates_scaling_and_restarts_under_load_cost_no_request() {
 async fn an_instance_that_does_not_start_can_be_given_up_and_the_others_serve() {
     let Some(pythons) = pythons() else { return };
     let house = House::open();
-    let source = "import os, time\nmarker = os.path.join(os.environ['AML_APP_ROOT'], 'one')\ndef init():\n    \
+    let source = "import os, time\nmarker = os.path.join(os.environ['AZUREML_MODEL_DIR'], 'one')\ndef init():\n    \
                   if os.path.exists(marker):\n        print('never ready', flush=True)\n        time.sleep(3600)\n    \
                   open(marker, 'w').close()\ndef run(data): return data\n";
     let pool = house.serve(&pythons.bare, Script::new(source), settings(1, 8)).await.unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::apart::{LETS_GO, is_alive};
 use crate::python::pythons;
 use crate::workspace::{Home, Said, wait};
 
@@ -22,7 +23,7 @@ def run(data):
     what = json.loads(data)
     if what == "pids":
         child = subprocess.Popen(["sleep", "600"])
-        return [os.getpid(), child.pid]
+        return [os.getpid(), child.pid, let_go()]
     return {"version": VERSION, "sum": sum(w * x for w, x in zip(weights, what))}
 "#;
 
@@ -59,7 +60,7 @@ impl Home {
     /// Files of a version of the deployment; the answer is its YAML file.
     fn version(&self, version: u32, score: &str) -> String {
         self.write("model/weights.json", "[1, 10, 100]");
-        self.write(&format!("v{version}/score.py"), &format!("VERSION = {version}\n{score}"));
+        self.write(&format!("v{version}/score.py"), &format!("VERSION = {version}\n{LETS_GO}{score}"));
         let text = DEPLOYMENT.replace("CODE", &format!("v{version}")).replace("version: VERSION", "version: 1");
         self.write(&format!("v{version}.yml"), &text)
     }
@@ -70,9 +71,12 @@ impl Home {
     }
 }
 
-fn is_alive(pid: i64) -> bool {
-    // Gone, or a zombie that only its parent can see off.
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+/// A line with `PID` for the number in its brackets.
+fn without_pid(line: &str) -> String {
+    match line.split_once(" I [").zip(line.split_once("] ")) {
+        Some(((before, _), (_, after))) => format!("{before} I [PID] {after}"),
+        None => line.to_owned(),
+    }
 }
 
 /// Children of a process that have ended and were not reaped.
@@ -109,7 +113,18 @@ fn a_script_with_its_model_and_environment_lives_through_updates_failures_and_th
 
     // Both containers' logs.
     let logs = |container: &str| home.run(&["deployment", "logs", "sums", "blue", "-c", container]).ok().out;
-    assert!(logs("inference-server").contains("weights of version 7 are here"), "{}", logs("inference-server"));
+    // A script's lines come as Azure shows them, as they were written; the workspace's own bear its time and level.
+    let server = logs("inference-server");
+    let raw = |line: &&str| line.ends_with("I [PID] azmlinfsrv.print - weights of version 7 are here");
+    let plain: Vec<String> = server.lines().map(without_pid).collect();
+    let raw: Vec<&str> = plain.iter().map(String::as_str).filter(raw).collect();
+    assert_eq!(raw.len(), 2, "{server}");
+    assert!(
+        raw.iter().all(|line| line.find(" I [").is_some_and(|at| at == "2026-01-31 10:00:00,123".len())),
+        "{server}"
+    );
+    let own: Vec<&String> = plain.iter().filter(|line| line.contains("is ready after")).collect();
+    assert!(own.iter().all(|line| line.contains("Z [0] INFO - Worker ")) && own.len() == 2, "{server}");
     let storage = logs("storage-initializer");
     assert!(storage.contains("azureml-inference-server-http") && storage.contains("is ignored"), "{storage}");
 

@@ -254,6 +254,7 @@ async fn nothing_of_the_workspace_reaches_a_script() {
         "AML_APP_INSIGHTS_ENABLED",
         "WORKER_COUNT",
         "TMPDIR",
+        "MLCONSOLE_WORKER",
         "PATH",
         "PYTHONUNBUFFERED",
         "HOME",

@@ -67,7 +67,7 @@ impl Script {
         let spec = ScriptSpec {
             python: python.to_owned(),
             script: code.join("score.py"),
-            app_root: code,
+            code,
             model_dir: Some(model),
             workers: worker_count(&self.variables),
             variables: self.variables,

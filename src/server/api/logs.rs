@@ -21,13 +21,19 @@ pub fn container(name: Option<&str>) -> Result<Container, Fault> {
 }
 
 impl ControlPlane {
-    /// Status, events and the last `tail` lines of one container.
+    /// Status, events and the last `tail` lines of one container. What a script's process has written comes as it was
+    /// written, as on Azure; what the workspace says bears its time, instance and level.
     pub(super) fn log_text(&self, doc: &Doc, container: Container, tail: usize) -> Result<String, Fault> {
         let (endpoint, name) = (&doc.key.parent, &doc.key.name);
         let mut text = self.app.reconciler.instance_status(endpoint, name);
         text.push_str("\nContainer logs:\n");
         let log = self.app.telemetry.deployment(endpoint, name);
         for line in log.log().tail(Some(container), tail.min(MAX_TAIL)) {
+            if line.raw {
+                text.push_str(&line.text);
+                text.push('\n');
+                continue;
+            }
             let instance = line.instance.map(|n| format!(" [{n}]")).unwrap_or_default();
             text.push_str(&format!(
                 "{}{instance} {} - {}\n",

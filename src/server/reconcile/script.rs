@@ -105,6 +105,7 @@ impl Parts {
 /// Files on disk, before there is an interpreter for them.
 struct Staged {
     home: TempDir,
+    code: PathBuf,
     script: PathBuf,
     model_dir: Option<PathBuf>,
 }
@@ -155,7 +156,7 @@ impl Reconciler {
         };
         let spec = ScriptSpec {
             python: built.python.clone(),
-            app_root: staged.script.parent().map(PathBuf::from).unwrap_or_default(),
+            code: staged.code,
             script: staged.script,
             model_dir: staged.model_dir,
             workers: worker_count(&all),
@@ -191,18 +192,21 @@ impl Reconciler {
         let data = self.store.dir().to_owned();
         let work = move || -> std::io::Result<Staged> {
             let home = stage::home(&data)?;
-            let script = match code {
-                Code::Folder { folder, script } => stage::code(home.path(), &folder)?.join(script),
+            let (code, script) = match code {
+                Code::Folder { folder, script } => {
+                    let code = stage::code(home.path(), &folder)?;
+                    (code.clone(), code.join(script))
+                }
                 Code::Generated(text, beside) => {
-                    let folder = home.path().join("azureml-app");
+                    let folder = home.path().join("azureml-app/code");
                     std::fs::create_dir_all(&folder)?;
                     std::fs::write(folder.join("score.py"), text)?;
                     beside.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text))?;
-                    folder.join("score.py")
+                    (folder.clone(), folder.join("score.py"))
                 }
             };
             let model_dir = model.map(|source| stage::model(home.path(), &source)).transpose()?;
-            Ok(Staged { home, script, model_dir })
+            Ok(Staged { home, code, script, model_dir })
         };
         let work = move || {
             work().map_err(|error| LoadError {

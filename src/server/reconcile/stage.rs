@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::server::engine::ModelSource;
+use crate::server::script::copy_tree;
 
 /// Files up to this size are copied; of larger ones the copy is the same file under another name, which nobody may write.
 const COPIED: u64 = 64 << 20;
@@ -36,7 +37,7 @@ pub(super) fn code(home: &Path, code: &Path) -> io::Result<PathBuf> {
     let name = code.file_name().unwrap_or("code".as_ref());
     let target = home.join("azureml-app").join(name);
     if code.is_dir() {
-        copy(code, &target, &|from, to| fs::copy(from, to).map(drop))?;
+        copy_tree(code, &target, &|from, to| fs::copy(from, to).map(drop))?;
     } else {
         fs::create_dir_all(&target)?;
         fs::copy(code, target.join(name))?;
@@ -49,7 +50,7 @@ pub(super) fn model(home: &Path, source: &ModelSource) -> io::Result<PathBuf> {
     let folder = home.join("azureml-app/azureml-models").join(&source.name).join(&source.version);
     fs::create_dir_all(&folder)?;
     let name = source.path.file_name().unwrap_or("model".as_ref());
-    copy(&source.path, &folder.join(name), &copy_or_link)?;
+    copy_tree(&source.path, &folder.join(name), &copy_or_link)?;
     Ok(folder)
 }
 
@@ -63,26 +64,6 @@ fn copy_or_link(from: &Path, to: &Path) -> io::Result<()> {
     }
     fs::copy(from, to)?;
     fs::set_permissions(to, Permissions::from_mode(0o644))
-}
-
-/// Copies a file or a folder with all in it. Links are followed within the folder they are in, and left out otherwise.
-fn copy(from: &Path, to: &Path, file: &dyn Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    if !from.is_dir() {
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        return file(from, to);
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        // Uploads hold no links; whoever put one into the data folder gets what it points to, but no circles.
-        if kind.is_dir() || kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
-            copy(&entry.path(), &to.join(entry.file_name()), file)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

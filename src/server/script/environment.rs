@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::ScriptSpec;
+use super::{ScriptSpec, strays};
 
 /// What a script may need to know of this machine. Nothing of `AML_*`, `AZUREML_*`, `PYTHON*`, and none of our own.
 const INHERITED: [&str; 18] = [
@@ -29,8 +29,8 @@ const INHERITED: [&str; 18] = [
     "NO_PROXY",
 ];
 
-/// All variables of one process; `temporary` is its own folder for temporary files.
-pub fn of(spec: &ScriptSpec, temporary: &Path) -> BTreeMap<OsString, OsString> {
+/// All variables of one process: `script` is its own copy of the scoring script, `temporary` its folder for temporary files.
+pub fn of(spec: &ScriptSpec, script: &Path, temporary: &Path) -> BTreeMap<OsString, OsString> {
     let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
     for name in INHERITED {
         if let Some(value) = std::env::var_os(name) {
@@ -45,8 +45,8 @@ pub fn of(spec: &ScriptSpec, temporary: &Path) -> BTreeMap<OsString, OsString> {
     set("TMPDIR", temporary.as_os_str());
     // Or the last words of a process that crashes are lost.
     set("PYTHONUNBUFFERED", OsStr::new("1"));
-    set("AML_APP_ROOT", spec.app_root.as_os_str());
-    set("AZUREML_ENTRY_SCRIPT", spec.script.as_os_str());
+    set("AML_APP_ROOT", script.parent().unwrap_or(Path::new("/")).as_os_str());
+    set("AZUREML_ENTRY_SCRIPT", script.as_os_str());
     set("WORKER_COUNT", OsStr::new(&spec.workers.to_string()));
     set("AML_APP_INSIGHTS_ENABLED", OsStr::new("false"));
     if let Some(folder) = &spec.model_dir {
@@ -58,5 +58,6 @@ pub fn of(spec: &ScriptSpec, temporary: &Path) -> BTreeMap<OsString, OsString> {
             set(name, OsStr::new(value));
         }
     }
+    set(strays::MARK, temporary.as_os_str());
     all
 }

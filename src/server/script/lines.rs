@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::resources::live::server_stamp;
 use crate::server::telemetry::Level;
 
 /// Longest line kept in one piece, in bytes.
@@ -105,21 +106,14 @@ impl Lines {
     }
 }
 
-/// Severity of a record such as `2026-01-31 10:00:00,123 I [42] azmlinfsrv - text`.
+/// Severity of a record of the server's.
 fn level_of(line: &str) -> Option<Level> {
-    let rest = line.get(..64.min(line.len())).unwrap_or(line);
-    let mut words = rest.splitn(4, ' ');
-    let (date, time, letter, process) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    if date.len() != 10 || time.len() != 12 || !process.starts_with('[') || !date.as_bytes()[0].is_ascii_digit() {
-        return None;
-    }
-    match letter {
-        "D" => Some(Level::Debug),
-        "I" => Some(Level::Info),
-        "W" => Some(Level::Warning),
-        "E" | "C" => Some(Level::Error),
-        _ => None,
-    }
+    Some(match server_stamp(line)?.0 {
+        'D' => Level::Debug,
+        'I' => Level::Info,
+        'W' => Level::Warning,
+        _ => Level::Error,
+    })
 }
 
 #[cfg(test)]

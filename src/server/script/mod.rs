@@ -5,6 +5,7 @@
 //! does (exit, crash, hang, eat memory, flood its output), it takes down nothing but its own process.
 
 mod child;
+mod disk;
 mod environment;
 mod frame;
 mod instance;
@@ -12,6 +13,7 @@ mod lines;
 mod memory;
 mod start;
 mod state;
+mod strays;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use self::disk::Disks;
+pub use self::disk::copy_tree;
 use self::memory::Usage;
 use super::engine::{Instance, LoadError, MemoryUse, Place, ScoreRequest, Servable};
 use super::environments::Lease;
@@ -50,9 +54,9 @@ pub type Warnings = Arc<Mutex<Vec<String>>>;
 pub struct ScriptSpec {
     /// The environment's interpreter, absolute.
     pub python: PathBuf,
-    /// The folder of the scoring script: working directory, and where its own modules are found.
-    pub app_root: PathBuf,
-    /// The scoring script, absolute.
+    /// The code: each instance runs on a copy of it.
+    pub code: PathBuf,
+    /// The scoring script in it, absolute. Its folder is the working directory, and where its own modules are found.
     pub script: PathBuf,
     /// `…/azureml-models/<name>/<version>`.
     pub model_dir: Option<PathBuf>,
@@ -114,6 +118,7 @@ struct Script {
     spec: ScriptSpec,
     telemetry: Arc<DeploymentTelemetry>,
     usage: Usage,
+    disks: Disks,
     /// Processes that have not ended.
     alive: Mutex<u32>,
     ended: Condvar,
@@ -138,6 +143,7 @@ pub fn servable(spec: ScriptSpec, telemetry: Arc<DeploymentTelemetry>) -> Result
         spec,
         telemetry,
         usage: Usage::default(),
+        disks: Disks::default(),
         alive: Mutex::new(0),
         ended: Condvar::new(),
         started: AtomicU64::new(0),

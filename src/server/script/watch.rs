@@ -11,10 +11,8 @@ use super::lines::Lines;
 use super::state::{Order, Worker};
 use super::{Script, memory, worker_timeout};
 use crate::server::engine::Place;
-use crate::server::telemetry::{Container, Level, lock};
+use crate::server::telemetry::{Level, lock};
 
-/// Between two looks at memory and time.
-const TICK: Duration = Duration::from_millis(200);
 /// Where the system does not tell the end of a process at once.
 const BLIND_TICK: Duration = Duration::from_millis(50);
 /// What a dead worker's children may still say.
@@ -48,8 +46,12 @@ pub fn watch(mut watch: Watch) {
     let (mut out, mut err) = (Lines::new(false), Lines::new(true));
     let mut looked = Instant::now();
     let mut heard = 0;
+    let spec = &watch.script.spec;
+    let mut tick = spec.memory.map_or(memory::RARELY, |limit| memory::pause(limit, spec.workers));
     loop {
-        let tick = if handle.is_some() { TICK } else { BLIND_TICK };
+        if handle.is_none() {
+            tick = tick.min(BLIND_TICK);
+        }
         let nap = (1..LITTLE).contains(&heard);
         let ended;
         (ended, heard) = if nap {
@@ -60,7 +62,7 @@ pub fn watch(mut watch: Watch) {
         if looked.elapsed() >= tick {
             looked = Instant::now();
             watch.worker.look(limit);
-            watch.weigh(pid);
+            tick = watch.weigh(pid);
         }
         // Without a handle the process itself is asked; asked once too often it would only answer the same.
         if ended || (handle.is_none() && !matches!(watch.child.try_wait(), Ok(None))) {
@@ -91,7 +93,7 @@ fn say(script: &Script, instance: u32, level: Level, line: &str) {
     if line.contains(VERSIONS) {
         warn(script, line);
     }
-    script.telemetry.log().push(Container::InferenceServer, Some(instance), level, line);
+    script.telemetry.log().push_raw(instance, level, line);
 }
 
 /// Keeps what scikit-learn says of a pickle made by another version: it goes on, but the answers may be wrong.
@@ -128,14 +130,15 @@ impl Watch<'_> {
         (watched[2].revents != 0, read)
     }
 
-    /// Ends the worker if its instance takes more memory than it has, and the worker most of it.
-    fn weigh(&self, pid: u32) {
-        let Some(limit) = self.script.spec.memory else { return };
+    /// Ends the worker if its instance takes more memory than it has, and the worker most of it; the answer is when to look
+    /// again.
+    fn weigh(&self, pid: u32) -> Duration {
+        let Some(limit) = self.script.spec.memory else { return memory::RARELY };
         let (instance, number, usage) = (self.place.instance, self.number, &self.script.usage);
         let mine = memory::resident(pid);
         let (mut used, mut largest) = usage.note(instance, number, mine);
         if used <= limit {
-            return;
+            return memory::pause(limit - used, self.script.spec.workers);
         }
         // Pages that parent and children share were counted for each of them.
         if let Some(exact) = memory::proportional(pid).filter(|exact| *exact < mine) {
@@ -144,6 +147,7 @@ impl Watch<'_> {
         if used > limit && largest {
             self.worker.kill(Order::Memory { used, limit });
         }
+        limit.checked_sub(used).map_or(memory::RARELY, |left| memory::pause(left, self.script.spec.workers))
     }
 }
 

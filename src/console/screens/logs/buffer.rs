@@ -184,7 +184,7 @@ impl Buffer {
             .map(|line| {
                 let time = jiff::Timestamp::from_millisecond(line.at_ms).map(|at| at.to_string()).unwrap_or_default();
                 let instance = line.instance.map_or(String::new(), |instance| format!(" #{instance}"));
-                format!("{time} {}{instance} {}\n", line.level, line.text)
+                format!("{time} {}{instance} {}\n", line.level, line.message())
             })
             .collect();
         lines.reverse();

@@ -103,8 +103,8 @@ fn rows(model: &Model, state: &State, (line, mark): (&LogLine, Mark), width: u16
             format!("{}{} {frames} of libraries; z shows them", " ".repeat(indent.into()), theme.glyphs.fold_closed);
         rows.push(Line::from(span(text, theme.dim)));
     }
-    let texts =
-        if state.wrap && indent + 10 < width { wrap(&line.text, width - indent) } else { vec![line.text.clone()] };
+    let text = line.message();
+    let texts = if state.wrap && indent + 10 < width { wrap(text, width - indent) } else { vec![text.to_owned()] };
     for (at, text) in texts.into_iter().enumerate() {
         let mut spans =
             if at == 0 { std::mem::take(&mut head) } else { vec![span(" ".repeat(indent.into()), theme.dim)] };

@@ -123,6 +123,15 @@ impl DeploymentLog {
 
     /// Adds text, a line of it at a time: control characters and terminal escapes removed, split at 64 kB.
     pub fn push(&self, container: Container, instance: Option<u32>, level: Level, text: &str) {
+        self.add(container, instance, level, text, false);
+    }
+
+    /// The same with what a scoring script's process has written: no reader puts a stamp before it.
+    pub fn push_raw(&self, instance: u32, level: Level, text: &str) {
+        self.add(Container::InferenceServer, Some(instance), level, text, true);
+    }
+
+    fn add(&self, container: Container, instance: Option<u32>, level: Level, text: &str, raw: bool) {
         let at_ms = jiff::Timestamp::now().as_millisecond();
         let mut inner = lock(&self.inner);
         for text in lines(text) {
@@ -134,6 +143,7 @@ impl DeploymentLog {
                 instance,
                 level: level.name().to_owned(),
                 text,
+                raw,
                 dropped: 0,
             };
             if let Some(file) = &mut inner.file {
