@@ -159,10 +159,19 @@ def official():
                 traceback.print_exc()
         raise Failed(*failure) from error
     script = scripts[0]
-    if hasattr(script, "_wrapped_user_run"):
-        script._wrapped_user_run = guarded(script._wrapped_user_run)
+    run = getattr(script, "_wrapped_user_run", None)
+    if run is not None:
+        script._wrapped_user_run = guarded(run)
+    answer = lambda header, body: through_wsgi(app, header, body)
     plain = type(getattr(script, "input_parser", None)).__name__ == "JsonStringInput"
-    return (lambda header, body: through_wsgi(app, header, body)), "azmlinfsrv/" + version, plain
+    if plain:
+        try:
+            wants_headers = run is script._user_run
+            answer = beside("worker_quick").Quick(app, script, wants_headers, environ_of, FORMS, answer).answer
+        except (ImportError, AttributeError):
+            # Another version of the server or of Flask: all requests go the long way.
+            pass
+    return answer, "azmlinfsrv/" + version, plain
 
 
 def environ_of(header, body):
@@ -216,15 +225,21 @@ def through_wsgi(app, header, body):
     return started[0], started[1], parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def beside(name):
+    """A module from this file's folder, which is no place for scripts to import from."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location("_" + name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def shim():
     """The stand-in for the official server."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    for name in ("worker_http", "worker_settings", "worker_shim"):
-        spec = importlib.util.spec_from_file_location("_" + name, os.path.join(here, name + ".py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    server = module.Server(in_a_line, guarded, environ_of, Failed)
+    for name in ("worker_http", "worker_settings"):
+        beside(name)
+    server = beside("worker_shim").Server(in_a_line, guarded, environ_of, Failed)
     return server.answer, "shim", not server.is_raw and not server.schemas
 
 

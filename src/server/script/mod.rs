@@ -33,9 +33,11 @@ use super::stop::Stop;
 use super::telemetry::{DeploymentTelemetry, lock};
 use crate::resources::Signature;
 
-/// The worker's files: what is started, and what stands in for the official server where that is not installed.
-const WORKER: [(&str, &str); 4] = [
+/// The worker's files: what is started, the short way through the official server, and what stands in for it where that is not
+/// installed.
+const WORKER: [(&str, &str); 5] = [
     ("worker.py", include_str!("../../../assets/worker.py")),
+    ("worker_quick.py", include_str!("../../../assets/worker_quick.py")),
     ("worker_http.py", include_str!("../../../assets/worker_http.py")),
     ("worker_settings.py", include_str!("../../../assets/worker_settings.py")),
     ("worker_shim.py", include_str!("../../../assets/worker_shim.py")),

@@ -365,5 +365,24 @@ DRIVEN = Situation(
     },
 )
 
+SHORT = "an ordinary request goes by Flask"
+LATE = {"shim": "there is no request of Flask's"}
+
+
+def flask(*bodies, known=None):
+    return [Call(body, body=body, headers=[("X-Tenant", "contoso")], known=known) for body in bodies]
+
+
+def asks_flask(name, *asked):
+    """`asked`, among requests of which the second takes the short way and the others see whether it is still taken."""
+    ordinary = flask("way", known={"anyone": SHORT})
+    between = [call for ask in asked for call in (*flask(ask, known=LATE), *flask("way", known={"shim": SHORT}))]
+    return Situation(name, "asks_flask.py", [*flask("first"), *ordinary, *flask("raise"), *ordinary, *between], same_log=())
+
+
+ASKS_REQUEST = asks_flask("asks for Flask's request", "request", "after")
+ASKS_AFTER = asks_flask("asks Flask to change the answer", "after", "request")
+ASKS_STATE = asks_flask("asks for Flask's application", "state", "state")
+
 SERVED = [ANSWERS, STOPS, ECHO, IDS, FIRST, RAW_CONTRIB, RAW_SERVER, RESPONSES, TYPED, TYPED_NUMPY, TYPED_PANDAS, CORS, CORS_ALL]
-SERVED += [TIME_LIMIT, OWN_SWAGGER, TALKS, OWN_LOGGING, DRIVEN]
+SERVED += [ASKS_REQUEST, ASKS_AFTER, ASKS_STATE, TIME_LIMIT, OWN_SWAGGER, TALKS, OWN_LOGGING, DRIVEN]
