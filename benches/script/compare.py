@@ -39,8 +39,7 @@ def run(data):
 """
 BODY = json.dumps({"input_data": [[0.5, -1.25, 2.0, 0.125]]}).encode()
 ANSWER = b"[5.828125]"
-# What is aimed at: (workers, clients, figure). Taken with the published server behind a proxy; here it is asked directly, which is
-# harder on the time of one answer.
+# What is aimed at: (workers, clients, figure).
 WANTED = {
     (1, 1, "rate"): 2.5,
     (1, 8, "rate"): 1.9,

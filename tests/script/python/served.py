@@ -380,9 +380,8 @@ def asks_flask(name, *asked):
     return Situation(name, "asks_flask.py", [*flask("first"), *ordinary, *flask("raise"), *ordinary, *between], same_log=())
 
 
-ASKS_REQUEST = asks_flask("asks for Flask's request", "request", "after")
-ASKS_AFTER = asks_flask("asks Flask to change the answer", "after", "request")
-ASKS_STATE = asks_flask("asks for Flask's application", "state", "state")
+ASKS_STATE = asks_flask("asks Flask, state", "state", "request", "state")
+ASKS_AFTER = asks_flask("asks Flask, answer", "after", "request")
 
 SERVED = [ANSWERS, STOPS, ECHO, IDS, FIRST, RAW_CONTRIB, RAW_SERVER, RESPONSES, TYPED, TYPED_NUMPY, TYPED_PANDAS, CORS, CORS_ALL]
-SERVED += [ASKS_REQUEST, ASKS_AFTER, ASKS_STATE, TIME_LIMIT, OWN_SWAGGER, TALKS, OWN_LOGGING, DRIVEN]
+SERVED += [ASKS_AFTER, ASKS_STATE, TIME_LIMIT, OWN_SWAGGER, TALKS, OWN_LOGGING, DRIVEN]
