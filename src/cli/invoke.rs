@@ -68,19 +68,29 @@ pub(super) async fn run(args: InvokeArgs, session: &Session) -> Result<(), CliEr
     if answer.status < 400 { Ok(()) } else { Err(CliError::Said) }
 }
 
+/// The largest `max_body_mib` there is, in bytes.
+const LARGEST_BODY: u64 = 4096 << 20;
+
 /// A request's body from a file, or from standard input for `-`.
 pub(super) fn read_body(path: &Path) -> Result<Bytes, CliError> {
     if path == Path::new("-") {
-        let mut body = Vec::new();
-        std::io::stdin()
-            .lock()
-            .read_to_end(&mut body)
-            .map_err(|e| CliError::failed(format!("standard input cannot be read: {e}")))?;
-        return Ok(body.into());
+        return bounded(std::io::stdin().lock(), "standard input");
     }
-    std::fs::read(path)
-        .map(Bytes::from)
-        .map_err(|e| CliError::failed(format!("the request file {} cannot be read: {e}", path.display())))
+    let name = format!("the request file {}", path.display());
+    let file = std::fs::File::open(path);
+    bounded(file.map_err(|e| CliError::failed(format!("{name} cannot be read: {e}")))?, &name)
+}
+
+/// What `from` holds, which may be a device that never ends.
+fn bounded(from: impl std::io::Read, name: &str) -> Result<Bytes, CliError> {
+    let mut body = Vec::new();
+    let read = from.take(LARGEST_BODY + 1).read_to_end(&mut body);
+    read.map_err(|e| CliError::failed(format!("{name} cannot be read: {e}")))?;
+    if body.len() as u64 > LARGEST_BODY {
+        let most = LARGEST_BODY >> 20;
+        return Err(CliError::failed(format!("{name} holds more than {most} MiB, more than any workspace takes")));
+    }
+    Ok(body.into())
 }
 
 fn parse_headers(lines: &[String]) -> Result<HeaderMap, CliError> {

@@ -16,12 +16,10 @@ pub async fn file(
     say: impl Fn(&str) + Sync,
     follow: impl Fn(&Operation),
 ) -> Result<Answer, ClientError> {
-    let text = tokio::fs::read_to_string(path)
-        .await
-        .map_err(|error| ClientError::local(format!("cannot read {path}: {error}")))?;
-    let is_deployment = text.lines().any(|line| line.starts_with("endpoint_name:"));
     let path = Path::new(path);
     let wrong = |error: crate::resources::document::FileError| ClientError::local(error.to_string());
+    let text = crate::resources::document::read_text(path).map_err(wrong)?;
+    let is_deployment = text.lines().any(|line| line.starts_with("endpoint_name:"));
     if is_deployment {
         let file = yaml::load_deployment(path, &[]).map_err(wrong)?;
         let mut upload = |what: &str, _: u64, _: u64| say(&format!("upload {what}"));

@@ -8,6 +8,7 @@ mod write;
 mod yaml;
 
 use std::fmt;
+use std::io::Read as _;
 
 pub use fields::Fields;
 pub use set::apply_set;
@@ -112,10 +113,12 @@ impl fmt::Display for FileError {
     }
 }
 
-/// Reads a file as text.
+/// Reads a file as text. Of what never ends, such as a device, no more than it takes to tell that it is too large.
 pub fn read_text(path: &std::path::Path) -> Result<String, FileError> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| {
         let next = match error.kind() {
             std::io::ErrorKind::NotFound => "check the path",
             std::io::ErrorKind::PermissionDenied => "check who may read it",

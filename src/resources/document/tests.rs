@@ -141,6 +141,8 @@ fn a_file_that_cannot_be_read_says_so() {
     assert!(read_text(&path).unwrap_err().to_string().contains("check the path"));
     std::fs::write(&path, b"a: 1\nb: \xff\n").unwrap();
     assert!(read_text(&path).unwrap_err().to_string().contains("line 2"));
+    let endless = read_text(std::path::Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(endless, "/dev/zero: is larger than 4 MiB: is it the right file?");
 }
 
 fn outs() -> impl Strategy<Value = Out> {
