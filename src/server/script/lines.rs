@@ -14,6 +14,15 @@ const WRAPPER: &str = "UserScriptException: Caught an unhandled exception";
 /// Longest reason quoted, in characters.
 const REASON: usize = 400;
 
+/// What a script says of its failure, as it stands in a reason: an exception may hold its whole input, which the log
+/// keeps.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(REASON) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// One stream of a process.
 pub struct Lines {
     partial: Vec<u8>,
@@ -89,11 +98,11 @@ impl Lines {
             self.in_traceback = false;
             // Around every exception of a script the server puts one of its own.
             if !line.contains(WRAPPER) {
-                self.reason = Some((Instant::now(), line.chars().take(REASON).collect()));
+                self.reason = Some((Instant::now(), quoted(line)));
             }
             return emit(Level::Error, line);
         } else if line.starts_with("Fatal Python error") {
-            self.reason = Some((Instant::now(), line.chars().take(REASON).collect()));
+            self.reason = Some((Instant::now(), quoted(line)));
             return emit(Level::Error, line);
         } else if !self.in_traceback {
             self.level = match () {

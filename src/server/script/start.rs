@@ -9,6 +9,7 @@ use super::Script;
 use super::child::{Launched, launch};
 use super::frame::{self, Ready};
 use super::instance::Conversation;
+use super::lines::quoted;
 use super::state::{Order, Worker};
 use crate::server::engine::{Instance, LoadError, Place};
 use crate::server::telemetry::{Container, Level};
@@ -93,7 +94,7 @@ fn once(script: &Arc<Script>, place: &Place) -> Result<Box<dyn Instance>, Unread
             let what = if told.stage == "init" { "failed in init()" } else { "could not be loaded" };
             let ending = end.map(|end| end.words()).unwrap_or_default();
             let code = ending.split(':').next().filter(|words| words.starts_with("exited")).unwrap_or("was stopped");
-            let why = if told.error.is_empty() { "no reason was told" } else { &told.error };
+            let why = if told.error.is_empty() { "no reason was told".to_owned() } else { quoted(&told.error) };
             Err(Unready::Failed(format!("The scoring script '{}' {what}: {why} (the worker {code})", script.name())))
         }
         Err(error) => {
