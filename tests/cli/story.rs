@@ -184,6 +184,10 @@ fn a_deployment_that_cannot_run_says_why_and_where_to_look() {
     assert!(failed.err.contains("mlconsole deployment logs restaurants red"), "{}", failed.err);
     let state = workspace.run(&["deployment", "show", "restaurants", "red", "-o", "json"]).ok().json();
     assert_eq!(state["properties"]["provisioningState"], "Failed");
+    let shown = workspace.run(&["deployment", "show", "restaurants", "red"]).ok().out;
+    assert!(shown.contains("0 of 1 ready"), "{shown}");
+    let listed = workspace.run(&["operation", "list"]).ok().out;
+    assert!(listed.contains("not-a-model") && listed.lines().all(|line| line.chars().count() < 260), "{listed}");
     workspace.run(&["deployment", "logs", "restaurants", "red"]).ok();
 }
 
@@ -203,6 +207,19 @@ fn environments_are_registered_by_flags_or_file() {
     let versions = workspace.run(&["environment", "list", "scoring", "-o", "json"]).ok().json();
     assert_eq!(versions.as_array().unwrap().len(), 2);
     assert_eq!(workspace.run(&["environment", "show", "nope"]).code, 1);
+}
+
+#[test]
+fn a_conversion_in_an_environment_that_is_not_there_registers_nothing() {
+    let home = Home::new();
+    let workspace = home.serve();
+    std::fs::write(home.path("model.pkl"), "no matter").unwrap();
+    let path = home.path("model.pkl");
+    let register = ["model", "register", "-n", "guess", "-p", path.to_str().unwrap(), "--convert", "onnx"];
+    let refused = workspace.run(&[&register[..], &["--environment", "sklearn-9"]].concat());
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("\"sklearn-9\" is not registered here"), "{}", refused.err);
+    assert_eq!(workspace.run(&["model", "list", "-o", "json"]).ok().json(), serde_json::json!([]));
 }
 
 #[test]

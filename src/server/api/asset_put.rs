@@ -71,6 +71,9 @@ impl ControlPlane {
             }
             None => {
                 self.check_files(kind, wanted)?;
+                if kind == AssetKind::Model {
+                    convert::check_environment(&self.app.store, wanted)?;
+                }
                 Some(self.first_version(kind, name)?.put(key.clone(), wanted, Expect::Absent))
             }
         };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use super::environments::spec_of;
 use super::fault::Fault;
 use crate::resources::asset::{
     CONVERSION, CONVERSION_REPORT, CONVERT, CONVERT_ENVIRONMENT, CONVERTED, CONVERTING, NOT_CONVERTED,
@@ -15,9 +16,8 @@ use crate::server::App;
 use crate::server::api::blob::layout::Assets;
 use crate::server::environments::{Spec, Step};
 use crate::server::mlflow::{self, convert};
-use crate::server::reconcile::environment_of;
 use crate::server::stop::Stop;
-use crate::server::store::{Change, Expect, Key, Kind, StoreError};
+use crate::server::store::{Change, Expect, Key, Kind, Store, StoreError};
 
 /// Deep graphs recurse deeply while they are read.
 const STACK: usize = 64 * 1024 * 1024;
@@ -90,7 +90,10 @@ pub(super) fn begin(app: &Arc<App>, key: Key) {
                 NOT_CONVERTED,
                 format!("There is no ONNX form: the conversion took longer than {} minutes.", LIMIT.as_secs() / 60),
             ),
-            Err(why) => (NOT_CONVERTED, format!("There is no ONNX form: {why}. The model runs in Python.")),
+            Err(why) => (
+                NOT_CONVERTED,
+                format!("There is no ONNX form: {}. The model runs in Python.", why.trim_end_matches('.')),
+            ),
         };
         if let Err(error) = write(&of_thread, &key, state, &report) {
             tracing::warn!(%error, model = %key.parent, version = %key.name, "a conversion's end cannot be written down");
@@ -151,7 +154,18 @@ fn environment(app: &App, properties: &StringMap) -> Result<Spec, String> {
         "a pickle does not say what it needs: name an environment (--environment azureml:NAME:VERSION, or the property \
          mlconsole.convert_environment)",
     )?;
-    environment_of(&app.store, reference).map_err(|error| error.message)
+    spec_of(&app.store, reference).map_err(|fault| fault.error.message)
+}
+
+/// A mistyped environment is told before anything is stored, not as the outcome of a conversion.
+///
+/// # Errors
+/// The environment named for the conversion cannot be had.
+pub(super) fn check_environment(store: &Store, wanted: &Value) -> Result<(), Fault> {
+    let named = wanted.pointer("/properties/properties").and_then(|properties| properties.get(CONVERT_ENVIRONMENT));
+    let (true, Some(reference)) = (waits(wanted), named.and_then(Value::as_str)) else { return Ok(()) };
+    let target = format!("properties.properties.{CONVERT_ENVIRONMENT}");
+    spec_of(store, reference).map(drop).map_err(|fault| Fault::property(&target, fault.error.message))
 }
 
 fn write(app: &App, key: &Key, state: &str, report: &str) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ use crate::resources::python::{BuildRequest, BuildStep, CleanAnswer, CleanReques
 use crate::server::environments::{EnvironmentError, Environments, Held, Spec, State, Step};
 use crate::server::gateway::http::Response;
 use crate::server::stop::Stop;
-use crate::server::store::{Key, Kind};
+use crate::server::store::{Key, Kind, Store};
 
 impl From<Held> for HeldEnvironment {
     fn from(held: Held) -> Self {
@@ -140,39 +140,43 @@ impl ControlPlane {
     /// What a registered or curated environment must hold. `text` is `NAME`, `NAME:VERSION`, `NAME@latest`, any
     /// reference to such, or a curated name.
     pub(super) fn environment_spec(&self, text: &str) -> Result<Spec, Fault> {
-        let plain = text.strip_prefix("azureml:").filter(|rest| !rest.starts_with("//")).unwrap_or(text);
-        let (name, version) = match AssetRef::parse(text) {
-            Ok(AssetRef::Id(id)) => match id.asset() {
-                Some((AssetKind::Environment, name, version)) => (name.to_owned(), Some(version.to_owned())),
-                _ => (plain.to_owned(), None),
-            },
-            Ok(AssetRef::Named { name, version: AssetVersion::Exact(version) }) => (name, Some(version)),
-            Ok(AssetRef::Named { name, .. }) => (name, None),
-            _ => match plain.split_once(':') {
-                Some((name, version)) => (name.to_owned(), Some(version.to_owned())),
-                None => (plain.trim_end_matches("@latest").to_owned(), None),
-            },
-        };
-        let store = &self.app.store;
-        let doc = match &version {
-            Some(version) => store.get(&Key::new(Kind::EnvironmentVersion, name.as_str(), version.as_str()))?,
-            None => {
-                let versions = store.list(Kind::EnvironmentVersion, Some(&name))?;
-                versions.into_iter().max_by_key(|doc| (doc.created_ms, doc.etag))
-            }
-        };
-        if let Some(doc) = doc {
-            let environment: EnvironmentVersion = doc.decode()?;
-            let shown = format!("{}:{}", doc.key.parent, doc.key.name);
-            return Ok(Spec::of_environment(&environment, &shown)?);
+        spec_of(&self.app.store, text)
+    }
+}
+
+/// As [`ControlPlane::environment_spec`], of a store.
+pub(super) fn spec_of(store: &Store, text: &str) -> Result<Spec, Fault> {
+    let plain = text.strip_prefix("azureml:").filter(|rest| !rest.starts_with("//")).unwrap_or(text);
+    let (name, version) = match AssetRef::parse(text) {
+        Ok(AssetRef::Id(id)) => match id.asset() {
+            Some((AssetKind::Environment, name, version)) => (name.to_owned(), Some(version.to_owned())),
+            _ => (plain.to_owned(), None),
+        },
+        Ok(AssetRef::Named { name, version: AssetVersion::Exact(version) }) => (name, Some(version)),
+        Ok(AssetRef::Named { name, .. }) => (name, None),
+        _ => match plain.split_once(':') {
+            Some((name, version)) => (name.to_owned(), Some(version.to_owned())),
+            None => (plain.trim_end_matches("@latest").to_owned(), None),
+        },
+    };
+    let doc = match &version {
+        Some(version) => store.get(&Key::new(Kind::EnvironmentVersion, name.as_str(), version.as_str()))?,
+        None => {
+            let versions = store.list(Kind::EnvironmentVersion, Some(&name))?;
+            versions.into_iter().max_by_key(|doc| (doc.created_ms, doc.etag))
         }
-        match Spec::curated(text).or_else(|| Spec::curated(&name)) {
-            Some(spec) => Ok(spec?),
-            None => Err(Fault::missing(
-                "ResourceNotFound",
-                format!("Environment \"{text}\" is not registered here. Register it (mlconsole environment register)."),
-            )),
-        }
+    };
+    if let Some(doc) = doc {
+        let environment: EnvironmentVersion = doc.decode()?;
+        let shown = format!("{}:{}", doc.key.parent, doc.key.name);
+        return Ok(Spec::of_environment(&environment, &shown)?);
+    }
+    match Spec::curated(text).or_else(|| Spec::curated(&name)) {
+        Some(spec) => Ok(spec?),
+        None => Err(Fault::missing(
+            "ResourceNotFound",
+            format!("Environment \"{text}\" is not registered here. Register it (mlconsole environment register)."),
+        )),
     }
 }
 

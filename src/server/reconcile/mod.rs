@@ -21,8 +21,6 @@ mod tracker;
 mod tuning;
 mod turns;
 
-pub use self::kind::environment as environment_of;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
