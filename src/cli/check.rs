@@ -28,11 +28,16 @@ pub(super) async fn run(session: &Session, file: &Path, set: &[String]) -> Resul
         let count = |verdict| answer.findings.iter().filter(|finding| finding.verdict == verdict).count();
         note(&match (count(Verdict::Failure), count(Verdict::Warning), count(Verdict::NotChecked)) {
             (0, 0, 0) => "it can be deployed".to_owned(),
-            (0, warnings, open) => format!("it can be deployed: {warnings} warnings, {open} not checked"),
-            (failures, ..) => format!("it cannot be deployed as it is: {failures} failures"),
+            (0, warnings, 0) => format!("it can be deployed: {}", many(warnings, "warning")),
+            (0, warnings, open) => format!("it can be deployed: {}, {open} not checked", many(warnings, "warning")),
+            (failures, ..) => format!("it cannot be deployed as it is: {}", many(failures, "failure")),
         });
     }
     if answer.fails() { Err(CliError::Said) } else { Ok(()) }
+}
+
+fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 async fn look(session: &Session, path: &Path, file: &DeploymentFile, answer: &mut CheckAnswer) -> Result<(), CliError> {

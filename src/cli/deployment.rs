@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
 
 use super::error::CliError;
+use super::now::Now;
 use super::output::{facts, many_lines, note, one_line, print, print_json, print_json_line};
 use super::{Session, confirm, files, progress};
 use crate::client::ErrorKind;
@@ -214,6 +215,7 @@ async fn shown(session: &Session, endpoint: &str, name: &str) -> Result<(), CliE
     }
     let properties = &deployment.properties;
     let settings = properties.request_settings.clone().unwrap_or_default();
+    let now = Now::of(session, endpoint).await;
     print(&facts(&[
         ("Name", deployment.name.clone()),
         ("Endpoint", endpoint.to_owned()),
@@ -222,7 +224,8 @@ async fn shown(session: &Session, endpoint: &str, name: &str) -> Result<(), CliE
         ("Model", properties.model.as_deref().map(super::model::short_reference).unwrap_or_default()),
         ("Script", properties.code_configuration.as_ref().map(|c| c.scoring_script.clone()).unwrap_or_default()),
         ("Environment", properties.environment_id.as_deref().map(super::model::short_reference).unwrap_or_default()),
-        ("Instances", deployment.instances().to_string()),
+        ("Instances", now.instances(&deployment)),
+        ("Trouble", now.trouble(name).unwrap_or_default()),
         ("Instance type", properties.instance_type.clone().unwrap_or_default()),
         (
             "Limits",
@@ -250,7 +253,10 @@ async fn list(session: &Session, endpoint: &str) -> Result<(), CliError> {
         return Ok(());
     }
     let endpoint = session.workspace.endpoint(endpoint).await?;
-    print(&super::endpoint::deployment_table(&endpoint, &deployments))
+    let now = Now::of(session, &endpoint.name).await;
+    print(&super::endpoint::deployment_table(&endpoint, &deployments, &now))?;
+    now.tell_troubles();
+    Ok(())
 }
 
 async fn delete(session: &Session, which: &Which) -> Result<(), CliError> {

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::error::CliError;
+use super::now::Now;
 use super::output::{Table, facts, note, print, print_json, traffic_text};
 use super::{Session, confirm, files, invoke, progress};
 use crate::client::KeyKind;
@@ -218,11 +219,17 @@ async fn show(session: &Session, name: &str) -> Result<(), CliError> {
         ("Tags", tags.join("  ")),
     ]))?;
     let deployments = session.workspace.deployments(name).await?;
-    if deployments.is_empty() { Ok(()) } else { print(&format!("\n{}", deployment_table(&endpoint, &deployments))) }
+    if deployments.is_empty() {
+        return Ok(());
+    }
+    let now = Now::of(session, name).await;
+    print(&format!("\n{}", deployment_table(&endpoint, &deployments, &now)))?;
+    now.tell_troubles();
+    Ok(())
 }
 
 /// Deployments with their weights.
-pub(super) fn deployment_table(endpoint: &Endpoint, deployments: &[Deployment]) -> String {
+pub(super) fn deployment_table(endpoint: &Endpoint, deployments: &[Deployment], now: &Now) -> String {
     let mut table = Table::new(&["DEPLOYMENT", "STATE", ">TRAFFIC %", ">MIRROR %", ">INSTANCES", "TYPE", "MODEL"]);
     for deployment in deployments {
         let weight = |map: &crate::resources::TrafficMap| {
@@ -235,7 +242,7 @@ pub(super) fn deployment_table(endpoint: &Endpoint, deployments: &[Deployment]) 
             format!("{:?}", deployment.properties.provisioning_state),
             weight(&endpoint.properties.traffic),
             weight(&endpoint.properties.mirror_traffic),
-            deployment.instances().to_string(),
+            now.instances(deployment),
             deployment.properties.instance_type.clone().unwrap_or_default(),
             deployment.properties.model.as_deref().map(super::model::short_reference).unwrap_or_default(),
         ]);

@@ -17,6 +17,7 @@ mod interrupt;
 mod invoke;
 mod load;
 mod model;
+mod now;
 mod operation;
 mod output;
 mod progress;

@@ -7,6 +7,9 @@ use super::output::{Table, note, one_line, print_json};
 use super::{Session, output};
 use crate::resources::Operation;
 
+/// Longest step shown, in characters.
+const STEP: usize = 100;
+
 /// What is being done, and what was.
 #[derive(Debug, Subcommand)]
 pub enum OperationCommand {
@@ -53,6 +56,14 @@ async fn list(session: &Session) -> Result<(), CliError> {
     table.print()
 }
 
+/// As much of an error as leaves the table one; JSON, the log and `deployment show` have all of it.
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(STEP) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
 fn row(operation: Operation) -> [String; 6] {
     let details = operation.properties.unwrap_or_default();
     let target = match &details.deployment {
@@ -60,7 +71,7 @@ fn row(operation: Operation) -> [String; 6] {
         None => details.endpoint.clone(),
     };
     let step = match (&operation.error, details.running()) {
-        (Some(error), _) => error.message.clone(),
+        (Some(error), _) => shortened(&error.message),
         (None, Some(phase)) => phase.said(),
         (None, None) => String::new(),
     };

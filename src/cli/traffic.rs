@@ -142,7 +142,10 @@ async fn show(session: &Session, name: &str) -> Result<(), CliError> {
         note(&format!("endpoint {} has no deployments yet: its requests are answered with 404", one_line(name)));
         return Ok(());
     }
-    print(&super::endpoint::deployment_table(&endpoint, &deployments))
+    let now = super::now::Now::of(session, name).await;
+    print(&super::endpoint::deployment_table(&endpoint, &deployments, &now))?;
+    now.tell_troubles();
+    Ok(())
 }
 
 async fn mirror(session: &Session, name: &str, weights: &[String]) -> Result<(), CliError> {

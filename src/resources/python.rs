@@ -181,7 +181,11 @@ impl CheckRequest {
         match &file.environment {
             Some(AssetSource::Registered(reference)) => request.environment = Some(reference.to_string()),
             Some(AssetSource::Inline(inline)) => {
-                let name = inline.name.clone().unwrap_or_else(|| "inline".to_owned());
+                // What nobody named goes by its file: that is where a mistake in it is to be corrected.
+                let name = inline.name.clone().unwrap_or_else(|| match &inline.conda {
+                    Some(Conda::File(path)) => path.display().to_string(),
+                    _ => "inline".to_owned(),
+                });
                 request.inline = Some(InlineEnvironment {
                     name,
                     conda_file: inline.conda.as_ref().map(Conda::text).transpose()?,

@@ -155,6 +155,10 @@ fn a_deployment_is_checked_before_it_is_made() {
     desk.write("packages.txt", "tiny==1.0\n--index-url http://127.0.0.1:1/simple\n");
     let (_, findings) = desk.check();
     says(&findings, "notChecked packages", "not checked: ");
+    desk.write("conda.yml", "dependencies:\n- pip:\n  - ./mine-1.0-py3-none-any.whl\n");
+    let (_, findings) = desk.check();
+    says(&findings, "failure environment", "conda.yml': `./mine-1.0-py3-none-any.whl`: a file of yours");
+    says(&findings, "failure environment", "put it on an index");
     let (code, findings) = {
         std::fs::remove_file(desk.path("code/score.py")).unwrap();
         std::fs::remove_file(desk.path("model.pkl")).unwrap();

@@ -199,7 +199,7 @@ impl Screen for Environments {
                 return Self::build(model, BuildRequest { environment, file: None });
             }
             (Action::BuildOther, _) => {
-                let hint = "a conda file, requirements.txt, NAME:VERSION, or a curated name such as sklearn-1.5";
+                let hint = "conda file, requirements.txt, NAME:VERSION or curated name (sklearn-1.5)";
                 let purpose = prompt::Purpose::Screen { tag: "build" };
                 model.overlays.push(Overlay::Prompt(prompt::State::line(purpose, "Build an environment", hint, "")));
             }

@@ -193,7 +193,14 @@ impl Check<'_> {
             (None, None) => Err("there is no code folder. Add `code` to code_configuration.".to_owned()),
         };
         let path = match folder {
-            Ok(folder) if !folder.is_dir() => Err(format!("the code folder {} does not exist.", folder.display())),
+            Ok(folder) if folder.is_file() => {
+                let next = "Give the folder that the script lies in.";
+                Err(format!("the code folder {} is a file. {next}", folder.display()))
+            }
+            Ok(folder) if !folder.is_dir() => {
+                let next = "Check `code` of code_configuration.";
+                Err(format!("the code folder {} does not exist. {next}", folder.display()))
+            }
             Ok(folder) if !folder.join(&script).is_file() => {
                 Err(format!("there is no {script} in {}. Check scoring_script.", folder.display()))
             }

@@ -181,8 +181,10 @@ fn absolute(file: &str, line: &str, path: &str, folder: Option<&Path>) -> Result
         return Ok(path.to_owned());
     }
     let Some(folder) = folder else {
-        let next = "the file beside it is not part of a registered environment: write its lines here instead";
-        return Err(wrong(file, line, next));
+        let text = line.starts_with('-');
+        let next =
+            if text { "write its lines here instead" } else { "put it on an index, or give its address (https://…)" };
+        return Err(wrong(file, line, &format!("a file of yours is not part of an environment: {next}")));
     };
     let mut clean = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     for part in path.components() {

@@ -34,7 +34,8 @@ try:
     with open(sys.argv[1], 'rb') as file:
         tree = ast.parse(file.read())
 except SyntaxError as error:
-    said['errors'].append('line %s: SyntaxError: %s' % (error.lineno, error.msg))
+    place = 'line %d: ' % error.lineno if error.lineno else ''
+    said['errors'].append(place + 'SyntaxError: %s' % error.msg)
 except ValueError as error:
     said['errors'].append('it is no Python: %s' % error)
 else:
@@ -151,5 +152,8 @@ mod tests {
         assert!(report.errors[0].starts_with("line 1: SyntaxError: "), "{report:?}");
         std::fs::write(&path, [0, 159, 146, 150]).unwrap();
         assert_eq!(environments.look_at_script(&path, None).unwrap().errors.len(), 1);
+        std::fs::write(&path, "a\0b").unwrap();
+        let report = environments.look_at_script(&path, None).unwrap();
+        assert!(report.errors.len() == 1 && !report.errors[0].contains("None"), "no line that is none: {report:?}");
     }
 }
