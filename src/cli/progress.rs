@@ -67,11 +67,11 @@ pub(super) async fn follow(session: &Session, mut pending: Pending, what: &str) 
     }
 }
 
+/// Takes the steps of a build.
+pub(super) type Tell = Box<dyn FnMut(&BuildStep) + Send>;
+
 /// Shows the steps of a build until it ends; `work` hands them to what it is given. The first ctrl-c drops `work`.
-pub(super) async fn steps<T, F: Future<Output = T>>(
-    what: &str,
-    work: impl FnOnce(Box<dyn FnMut(&BuildStep) + Send>) -> F,
-) -> T {
+pub(super) async fn steps<T, F: Future<Output = T>>(what: &str, work: impl FnOnce(Tell) -> F) -> T {
     let view = std::sync::Arc::new(Mutex::new(View::new(what)));
     let told = std::sync::Arc::clone(&view);
     let lock =

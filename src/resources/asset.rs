@@ -27,6 +27,8 @@ pub const CONVERT: &str = "mlconsole.convert";
 pub const CONVERT_ENVIRONMENT: &str = "mlconsole.convert_environment";
 /// What became of it: [`CONVERTING`], [`CONVERTED`] or [`NOT_CONVERTED`].
 pub const CONVERSION: &str = "mlconsole.conversion";
+/// What is being done for it, while it is under way: `installing 3 of 48 packages`.
+pub const CONVERSION_STEP: &str = "mlconsole.conversion_step";
 /// The same in a sentence: how the two compare, or why there is no conversion.
 pub const CONVERSION_REPORT: &str = "mlconsole.conversion_report";
 pub const CONVERTING: &str = "running";

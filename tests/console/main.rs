@@ -1,6 +1,7 @@
 //! The console in-process: reducers, keys, pictures, hostile input.
 
 mod actions;
+mod conversion;
 mod dump;
 mod environments;
 mod fixture;

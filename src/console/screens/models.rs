@@ -16,6 +16,7 @@ use crate::console::app::nav::Place;
 use crate::console::look::Ui;
 use crate::console::overlays::{Overlay, prompt};
 use crate::console::widgets::table::Column;
+use crate::resources::asset::{CONVERSION, CONVERTING};
 use crate::resources::{AssetContainer, ModelReport, ModelVersion};
 
 /// Columns of the models.
@@ -31,6 +32,8 @@ pub struct State {
     pub models: Option<Vec<AssetContainer>>,
     /// When they were read, Unix milliseconds.
     pub at_ms: i64,
+    /// When versions were read last, Unix milliseconds.
+    looked_ms: i64,
     /// The newest change of a model in the journal then.
     seen: u64,
     pub failure: Option<String>,
@@ -40,6 +43,14 @@ pub struct State {
     /// Versions of the selected model, newest first.
     pub version_list: List,
     pub in_versions: bool,
+}
+
+/// Between two looks at a conversion.
+const LOOK_MS: i64 = 1_000;
+
+/// What has become of a version's conversion, if one was asked for.
+fn conversion(version: &ModelVersion) -> Option<&str> {
+    version.properties.properties.get(CONVERSION).map(String::as_str)
 }
 
 /// The screen.
@@ -138,6 +149,18 @@ impl Models {
         }
         let title = format!("inspect {}:{}", of.0, of.1);
         vec![model.call(title, Call::Inspect { model: of.0, version: of.1 })]
+    }
+
+    /// A conversion of the selected version that is under way is looked at again and again.
+    fn follow_conversion(model: &mut Model) -> Vec<Effect> {
+        let Some((name, version)) = version(model) else { return Vec::new() };
+        let versions = model.models.versions.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let converts = versions.iter().any(|of| of.name == version && conversion(of) == Some(CONVERTING));
+        let asked = model.tasks.in_flight(|call| matches!(call, Call::ModelVersions { .. }));
+        if !converts || asked || model.now - model.models.looked_ms < LOOK_MS {
+            return Vec::new();
+        }
+        vec![model.call(format!("how far the conversion of {name} is"), Call::ModelVersions { model: name })]
     }
 
     /// The newest change of a model, by whomever.
@@ -278,7 +301,11 @@ impl Screen for Models {
     fn refreshed(&self, model: &mut Model) -> Vec<Effect> {
         let here = *model.nav.here() == Place::Models;
         let news = here && Self::newest(model) > model.models.seen;
-        if news && !model.tasks.in_flight(|call| matches!(call, Call::Models)) { Self::ask(model) } else { Vec::new() }
+        match news && !model.tasks.in_flight(|call| matches!(call, Call::Models)) {
+            true => Self::ask(model),
+            false if here => Self::follow_conversion(model),
+            false => Vec::new(),
+        }
     }
 
     fn answered(&self, model: &mut Model, _: u64, call: &Call, outcome: &Result<Answer, Failure>) -> Vec<Effect> {
@@ -298,6 +325,15 @@ impl Screen for Models {
                 versions.retain(|version| !version.properties.is_archived);
                 versions
                     .sort_by_key(|version| std::cmp::Reverse((version.name.parse::<u64>().ok(), version.name.clone())));
+                model.models.looked_ms = model.now;
+                for version in &versions {
+                    let before = model.models.versions.get(name).into_iter().flatten();
+                    let before = before.filter(|of| of.name == version.name).find_map(conversion);
+                    if before.is_some() && before != conversion(version) {
+                        // What was read of it is not true any more.
+                        model.models.reports.remove(&(name.clone(), version.name.clone()));
+                    }
+                }
                 model.models.versions.insert(name.clone(), versions);
                 Self::arrange(model)
             }

@@ -1,7 +1,7 @@
 //! Converting models at registration, where that is asked for. It takes as long as building an environment takes, so that
 //! registering does not wait for it: the version's properties say how it goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::environments::spec_of;
 use super::fault::Fault;
 use crate::resources::asset::{
-    CONVERSION, CONVERSION_REPORT, CONVERT, CONVERT_ENVIRONMENT, CONVERTED, CONVERTING, NOT_CONVERTED,
+    CONVERSION, CONVERSION_REPORT, CONVERSION_STEP, CONVERT, CONVERT_ENVIRONMENT, CONVERTED, CONVERTING, NOT_CONVERTED,
 };
+use crate::resources::python::BuildStep;
 use crate::resources::{ModelVersion, StringMap};
 use crate::server::App;
 use crate::server::api::blob::layout::Assets;
@@ -18,6 +19,7 @@ use crate::server::environments::{Spec, Step};
 use crate::server::mlflow::{self, convert};
 use crate::server::stop::Stop;
 use crate::server::store::{Change, Expect, Key, Kind, Store, StoreError};
+use crate::server::telemetry::lock;
 
 /// Deep graphs recurse deeply while they are read.
 const STACK: usize = 64 * 1024 * 1024;
@@ -25,6 +27,8 @@ const STACK: usize = 64 * 1024 * 1024;
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Between two looks whether one has to stop.
 const LOOK: Duration = Duration::from_millis(500);
+/// A step that is the same but for its numbers is written down no more often than this.
+const STEP: Duration = Duration::from_secs(1);
 /// Times a change is tried again that somebody else was faster with.
 const ATTEMPTS: u32 = 20;
 
@@ -35,7 +39,7 @@ const ATTEMPTS: u32 = 20;
 pub(super) fn prepare(wanted: &mut Value, existing: Option<&Value>) -> Result<(), Fault> {
     let Some(Value::Object(properties)) = wanted.pointer_mut("/properties/properties") else { return Ok(()) };
     let before = existing.and_then(|body| body.pointer("/properties/properties")).and_then(Value::as_object);
-    for key in [CONVERSION, CONVERSION_REPORT] {
+    for key in [CONVERSION, CONVERSION_STEP, CONVERSION_REPORT] {
         // Nobody but the workspace says what became of a conversion.
         match before.and_then(|before| before.get(key)) {
             Some(known) => properties.insert(key.to_owned(), known.clone()),
@@ -95,7 +99,8 @@ pub(super) fn begin(app: &Arc<App>, key: Key) {
                 format!("There is no ONNX form: {}. The model runs in Python.", why.trim_end_matches('.')),
             ),
         };
-        if let Err(error) = write(&of_thread, &key, state, &report) {
+        let end = [(CONVERSION, Some(state)), (CONVERSION_STEP, None), (CONVERSION_REPORT, Some(report.as_str()))];
+        if let Err(error) = write(&of_thread, &key, &end) {
             tracing::warn!(%error, model = %key.parent, version = %key.name, "a conversion's end cannot be written down");
         }
     };
@@ -139,9 +144,16 @@ fn converted(app: &Arc<App>, key: &Key, stop: &Stop) -> Result<convert::Report, 
     };
     let path =
         if properties.model_type == "mlflow_model" { mlflow::read(&path).map_err(|e| e.message)?.0 } else { path };
-    let told = |step: Step| match step {
-        Step::Line(line) => tracing::info!(model = %name, "{line}"),
-        Step::Progress(_) => {}
+    let written = Mutex::new((String::new(), Instant::now()));
+    let told = |step: Step| match BuildStep::from(step) {
+        BuildStep::Progress { phase, .. } if !is_due(&written, &phase) => {}
+        BuildStep::Line { text } => tracing::info!(model = %name, "{text}"),
+        step => {
+            // Whoever waits hears less; the conversion goes on.
+            if let Err(error) = write(app, key, &[(CONVERSION_STEP, step.said().as_deref())]) {
+                tracing::debug!(%error, model = %name, "the step of a conversion cannot be written down");
+            }
+        }
     };
     let folder = convert::folder(app.store.dir(), &key.parent, &key.name);
     let work = std::panic::AssertUnwindSafe(|| convert::convert(&app.environments, spec, &path, &folder, &told, stop));
@@ -168,13 +180,28 @@ pub(super) fn check_environment(store: &Store, wanted: &Value) -> Result<(), Fau
     spec_of(store, reference).map(drop).map_err(|fault| Fault::property(&target, fault.error.message))
 }
 
-fn write(app: &App, key: &Key, state: &str, report: &str) -> Result<(), StoreError> {
+/// Whether a step is to be written down: a new phase at once, more of the same now and then.
+fn is_due(written: &Mutex<(String, Instant)>, phase: &str) -> bool {
+    let mut written = lock(written);
+    let due = written.0 != phase || written.1.elapsed() >= STEP;
+    if due {
+        *written = (phase.to_owned(), Instant::now());
+    }
+    due
+}
+
+/// Sets or removes properties of a model version; nothing if it is gone.
+fn write(app: &App, key: &Key, changes: &[(&str, Option<&str>)]) -> Result<(), StoreError> {
     for _ in 0..ATTEMPTS {
         let Some(doc) = app.store.get(key)? else { return Ok(()) };
         let mut body = doc.body.clone();
         let Some(Value::Object(properties)) = body.pointer_mut("/properties/properties") else { return Ok(()) };
-        properties.insert(CONVERSION.to_owned(), state.into());
-        properties.insert(CONVERSION_REPORT.to_owned(), report.into());
+        for (name, value) in changes {
+            match value {
+                Some(value) => properties.insert((*name).to_owned(), (*value).into()),
+                None => properties.remove(*name),
+            };
+        }
         match app.store.commit(Change::new().put(key.clone(), &body, Expect::Etag(doc.etag))) {
             Err(StoreError::Conflict { .. }) => {}
             other => return other.map(drop),

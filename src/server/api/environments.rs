@@ -24,6 +24,20 @@ use crate::server::gateway::http::Response;
 use crate::server::stop::Stop;
 use crate::server::store::{Key, Kind, Store};
 
+impl From<Step> for BuildStep {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Line(text) => Self::Line { text },
+            Step::Progress(progress) => Self::Progress {
+                phase: progress.phase.to_owned(),
+                done: progress.done,
+                total: progress.total,
+                bytes: progress.bytes,
+            },
+        }
+    }
+}
+
 impl From<Held> for HeldEnvironment {
     fn from(held: Held) -> Self {
         let state = match held.state {
@@ -182,17 +196,7 @@ pub(super) fn spec_of(store: &Store, text: &str) -> Result<Spec, Fault> {
 
 /// Does the work, and says how it ended.
 fn work(environments: &Environments, spec: Option<&Spec>, tell: &dyn Fn(BuildStep), stop: &Stop) -> BuildStep {
-    let step = |step: Step| {
-        tell(match step {
-            Step::Line(text) => BuildStep::Line { text },
-            Step::Progress(progress) => BuildStep::Progress {
-                phase: progress.phase.to_owned(),
-                done: progress.done,
-                total: progress.total,
-                bytes: progress.bytes,
-            },
-        });
-    };
+    let step = |step: Step| tell(step.into());
     let done = match spec {
         Some(spec) => environments.prepare(spec, &step, stop).map(|built| BuildStep::Done {
             text: built.key,

@@ -74,7 +74,8 @@ pub enum Step {
 /// How far a build is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// What is going on, in a word: `resolving`, `downloading`, `building`, `installing`, `compiling`.
+    /// What is going on, in a word: `resolving`, `downloading`, `building`, `installing`, `compiling`; of a conversion also
+    /// `converting`, `comparing`.
     pub phase: &'static str,
     /// Packages that are done, of `total`; 0 of 0 as long as nobody knows.
     pub done: u32,

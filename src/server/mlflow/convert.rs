@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::read;
 use crate::server::engine::{self, LoadError, ModelSource, ScoreRequest, Servable};
-use crate::server::environments::{Environments, Spec, Step};
+use crate::server::environments::{Environments, Progress, Spec, Step};
 use crate::server::stop::Stop;
 
 const SCRIPT: &str = include_str!("../../../assets/convert_sklearn.py");
@@ -103,7 +103,9 @@ pub fn convert(
     stop: &Stop,
 ) -> Result<Report, String> {
     spec.requirements.extend(NEEDS.map(str::to_owned));
+    let phase = |phase| tell(Step::Progress(Progress { phase, ..Progress::default() }));
     let built = environments.prepare(&spec, tell, stop).map_err(|e| e.to_string())?;
+    phase("converting");
     let file = |what: &str, error: std::io::Error| format!("{what} in \"{}\": {error}", into.display());
     fs::create_dir_all(into).map_err(|e| file("the folder cannot be made", e))?;
     let script = into.join("convert_sklearn.py");
@@ -121,6 +123,7 @@ pub fn convert(
     let conversion: Conversion =
         serde_json::from_slice(&text).map_err(|e| format!("the conversion is unreadable: {e}"))?;
     write_mlmodel(model, into, &conversion)?;
+    phase("comparing");
     let report = Report { made_with: built.packages.clone(), ..compare(into, &conversion).map_err(|e| e.message)? };
     let text = serde_json::to_vec_pretty(&report).map_err(|e| e.to_string())?;
     fs::write(into.join(REPORT), text).map_err(|e| file("the report cannot be written", e))?;

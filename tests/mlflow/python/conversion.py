@@ -37,7 +37,9 @@ with House() as house:
     with step("a pipeline over columns of four types is converted, compared and recorded"):
         said = house.command("model", "register", "--name", "guests", "--path", folders["frame"], "--convert", "onnx")
         assert "native (converted)" in said and "all labels are equal" in said, said
+        assert "\n  converting\n" in said, f"whoever waits sees its steps: {said}"
         found = properties(house, "guests:1")
+        assert "mlconsole.conversion_step" not in found, found
         assert found["mlconsole.conversion"] == "native (converted)" and "258 rows" in found["mlconsole.conversion_report"], found
         report = json.loads((house.folder / "data/conversions/guests/1/report.json").read_text())
         assert report["agrees"] and report["labels"] and any(p.startswith("skl2onnx==") for p in report["madeWith"]), report

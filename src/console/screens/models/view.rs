@@ -9,7 +9,7 @@ use crate::console::app::model::Model;
 use crate::console::look::ui::{cut, span, wrap};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::table::{Table, first};
-use crate::resources::asset::CONVERTED;
+use crate::resources::asset::{CONVERSION_STEP, CONVERTED, CONVERTING};
 use crate::resources::{ModelReport, OperatorUse, TensorSpec};
 
 /// Draws the screen.
@@ -105,8 +105,14 @@ fn version_rows(model: &Model, ui: &mut Ui, area: Rect) {
         };
         let right = ui.right(area.right().saturating_sub(1), y, 16, &used, theme.text);
         let created = version.system_data.as_ref().map_or("", |data| data.created_at.get(..10).unwrap_or(""));
-        let text = format!("{}  {created}", properties.model_type);
-        ui.text(x.max(area.x + 7) + 2, y, right.saturating_sub(x + 4), &text, theme.dim);
+        let (text, style) = match super::conversion(version) {
+            Some(CONVERTING) => {
+                let step = properties.properties.get(CONVERSION_STEP).map(String::as_str).unwrap_or("about to begin");
+                (format!("to ONNX: {step}"), theme.warn)
+            }
+            _ => (format!("{}  {created}", properties.model_type), theme.dim),
+        };
+        ui.text(x.max(area.x + 7) + 2, y, right.saturating_sub(x + 4), &text, style);
         if index == list.cursor {
             ui.paint(line, if state.in_versions { theme.selected } else { theme.selected_faint });
             if state.in_versions {
