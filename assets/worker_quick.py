@@ -20,7 +20,7 @@ from werkzeug.datastructures import EnvironHeaders
 
 SERVER = "azureml_inference_server_http"
 # Those whose code this follows.
-VERSIONS = ("1.4.", "1.5.")
+VERSIONS = ("1.3.", "1.4.", "1.5.")
 ID_LIMIT = 100
 # With another one Flask has something to say.
 HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
