@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench engine [-- recommender]
 //!
-//! A word keeps the cases with it in their names, and only their times are told; `trees` compares forests and boosted
-//! models with ONNX Runtime (from Python's package index, in an environment of its own), `joint` compares waiting requests run
+//! A word keeps the cases with it in their names, and only their times are told; `trees` compares forests, boosted
+//! models and pipelines with ONNX Runtime (from Python's package index, in an environment of its own), `joint` compares waiting requests run
 //! one by one and as one, instead.
 //! Each case is timed in turns with the others and the best of several rounds counts.
 

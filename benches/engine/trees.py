@@ -1,4 +1,4 @@
-"""Tree models for the engine's benchmark, and ONNX Runtime's time for them, one thread.
+"""Trees and pipelines for the engine's benchmark, and ONNX Runtime's time for them, one thread.
 
     python trees.py make FOLDER     writes models and rows
     python trees.py time FOLDER     reads lines "model rows rounds" and answers each with the best time of a run in microseconds
@@ -21,7 +21,7 @@ def models():
     from onnxmltools.convert.common.data_types import FloatTensorType
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType as SkFloat
-    from sklearn import ensemble
+    from sklearn import decomposition, ensemble, impute, linear_model, pipeline, preprocessing, svm
 
     rng = np.random.default_rng(5)
     x = rng.normal(size=(3000, FEATURES)).astype(np.float32)
@@ -36,6 +36,12 @@ def models():
         yield x, f"lightgbm-{trees}", lambda: onnxmltools.convert_lightgbm(lightgbm.LGBMRegressor(n_estimators=trees, random_state=0, verbose=-1).fit(x, signal), initial_types=types, target_opset=15)
         yield x, f"xgboost-{trees}", lambda: onnxmltools.convert_xgboost(xgboost.XGBRegressor(n_estimators=trees, max_depth=6, random_state=0).fit(x, signal), initial_types=types, target_opset=15)
     yield x, "xgboost-300-classes", lambda: onnxmltools.convert_xgboost(xgboost.XGBClassifier(n_estimators=100, max_depth=6, random_state=0).fit(x, label), initial_types=types, target_opset=15)
+    scaled = lambda *steps: pipeline.make_pipeline(impute.SimpleImputer(), preprocessing.StandardScaler(), *steps)
+    yield x, "impute-scale-logistic", lambda: plain(scaled(linear_model.LogisticRegression(max_iter=500)), label)
+    yield x, "impute-scale-pca-svc", lambda: plain(scaled(decomposition.PCA(16), svm.SVC(max_iter=5000)), label)
+    yield x, "impute-scale-boosting", lambda: plain(scaled(ensemble.GradientBoostingRegressor(n_estimators=100, random_state=0)), signal)
+    bins = preprocessing.KBinsDiscretizer(4, encode="onehot-dense", quantile_method="averaged_inverted_cdf")
+    yield x, "bins-ridge", lambda: plain(pipeline.make_pipeline(bins, linear_model.Ridge()), signal)
 
 
 def make(folder):

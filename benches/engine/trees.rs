@@ -1,4 +1,7 @@
-//! Trees against ONNX Runtime on one thread: the same files, the same rows, in turns.
+//! Trees and pipelines against ONNX Runtime on one thread: the same files, the same rows, in turns.
+//!
+//! The other side runs its bare session on a tensor that lies there. Here whole requests are timed, from the body's bytes to
+//! those of the answer, and inside each the model's own run, which is what compares like for like.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -48,7 +51,7 @@ impl Drop for Other {
 /// The packages of the exports' tests, and the models, made at the first run.
 fn prepare() -> Result<(PathBuf, PathBuf, PathBuf), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (venv, folder) = (root.join("target/test-venv/exports"), root.join("target/tree-models"));
+    let (venv, folder) = (root.join("target/test-venv/exports"), root.join("target/bench-models"));
     let (python, script) = (venv.join("bin/python"), root.join("benches/engine/trees.py"));
     let run = |command: &mut Command| match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -60,25 +63,29 @@ fn prepare() -> Result<(PathBuf, PathBuf, PathBuf), String> {
         run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))?;
     }
     if !folder.join("models.txt").is_file() {
-        println!("making the tree models (once, about three minutes)");
+        println!("making the models (once, about three minutes)");
         run(Command::new(&python).arg(&script).arg("make").arg(&folder))?;
     }
     Ok((python, script, folder))
 }
 
-fn own(instance: &mut dyn Instance, rows: &[f32]) -> f64 {
+/// Time of a request, and of the model's run in it, in microseconds.
+fn own(instance: &mut dyn Instance, rows: &[f32]) -> (f64, f64) {
     let request = binary(&[rows.len() / FEATURES, FEATURES], rows);
-    let (start, mut calls) = (Instant::now(), 0u32);
+    let (start, mut calls, mut inside) = (Instant::now(), 0u32, Duration::ZERO);
     while start.elapsed() < Duration::from_secs_f64(SECONDS) {
         for _ in 0..4 {
-            assert_eq!(instance.score(&request).status, 200);
+            let answer = instance.score(&request);
+            assert_eq!(answer.status, 200);
+            inside += answer.model_time;
         }
         calls += 4;
     }
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(calls);
+    (each(start.elapsed()), each(inside))
 }
 
-/// Prints each model's time for 1 and for 256 rows, whole requests here, bare runs there, and their ratio.
+/// Prints each model's time for 1 and for 256 rows: runs and whole requests here, runs there, and their ratios.
 pub fn compare() {
     let (python, script, folder) = match prepare() {
         Ok(ready) => ready,
@@ -87,16 +94,23 @@ pub fn compare() {
     let mut other = Other::start(&python, &script, &folder).expect("Python runs");
     let rows = std::fs::read(folder.join("rows.f32")).expect("rows");
     let rows: Vec<f32> = rows.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    println!("{:<28} {:>5} {:>11} {:>15} {:>7}", "trees", "rows", "here µs", "ONNX Runtime µs", "ratio");
+    println!(
+        "{:<24} {:>4} {:>10} {:>10} {:>10} {:>8} {:>9}",
+        "µs", "rows", "there run", "run", "request", "run", "request"
+    );
     for model in std::fs::read_to_string(folder.join("models.txt")).expect("a list").lines() {
         let mut instance = loaded(folder.join(format!("{model}.onnx")));
         for count in [1, 256] {
-            let (mut here, mut there) = (f64::MAX, f64::MAX);
+            let (mut request, mut run, mut there) = (f64::MAX, f64::MAX, f64::MAX);
             for _ in 0..ROUNDS {
-                here = here.min(own(instance.as_mut(), &rows[..count * FEATURES]));
+                let here = own(instance.as_mut(), &rows[..count * FEATURES]);
+                (request, run) = (request.min(here.0), run.min(here.1));
                 there = there.min(other.time(model, count));
             }
-            println!("{model:<28} {count:>5} {here:>11.2} {there:>15.2} {:>6.2} ×", here / there);
+            let (runs, requests) = (run / there, request / there);
+            println!(
+                "{model:<24} {count:>4} {there:>10.2} {run:>10.2} {request:>10.2} {runs:>6.2} × {requests:>7.2} ×"
+            );
         }
     }
 }

@@ -79,14 +79,15 @@ fn runs_here(report: &ModelReport) -> &str {
     }
 }
 
-/// `[batch, 3, 32, 32]`; a dimension of any size by its name, or `?`.
+/// `[batch, 3, 32, 32]`; a dimension of any size by its name, or `?`. Of an input that takes maps also the keys.
 fn shape(spec: &TensorSpec) -> String {
     let dims = spec.shape.iter().enumerate().map(|(i, size)| match spec.dim_names.get(i) {
         _ if *size >= 0 => size.to_string(),
         Some(name) if !name.is_empty() => name.clone(),
         _ => "?".to_owned(),
     });
-    format!("[{}]", dims.collect::<Vec<_>>().join(", "))
+    let keys = spec.keys_text().map(|keys| format!(" by key: {keys}")).unwrap_or_default();
+    format!("[{}]{keys}", dims.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -108,6 +109,7 @@ mod tests {
                     datatype: "FP32".into(),
                     shape: vec![-1, 3, -1],
                     dim_names: vec!["batch".into()],
+                    keys: Some(vec!["age".into()]),
                 }],
                 outputs: Vec::new(),
             },
@@ -115,7 +117,7 @@ mod tests {
             ..ModelReport::default()
         };
         let text = report_text(&report);
-        for part in ["ai.onnx 13", "[batch, 3, ?]", "STFT", "Runs here  no", "1.2 kB"] {
+        for part in ["ai.onnx 13", "[batch, 3, ?] by key: age", "STFT", "Runs here  no", "1.2 kB"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -22,6 +22,26 @@ pub struct TensorSpec {
     /// A name for each dimension where the file gives one; empty strings otherwise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dim_names: Vec<String>,
+    /// The input takes JSON objects, one a row, with values of `datatype` by these keys; none are listed where keys are
+    /// whole numbers, below the row's size where that is fixed. Nothing for other inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+}
+
+impl TensorSpec {
+    /// Keys shown in a line.
+    const SHOWN: usize = 8;
+
+    /// The first keys of an input that takes maps, and how many more there are.
+    pub fn keys_text(&self) -> Option<String> {
+        let keys = self.keys.as_ref()?;
+        if keys.is_empty() {
+            return Some("whole numbers".to_owned());
+        }
+        let shown = keys.iter().take(Self::SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = keys.len().saturating_sub(Self::SHOWN);
+        Some(if more == 0 { shown } else { format!("{shown} and {more} more") })
+    }
 }
 
 /// All that can be said about a model file without serving it.

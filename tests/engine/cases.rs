@@ -2,19 +2,18 @@
 //! Protocol with binary tensors.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use mlconsole::server::engine::{self, Choice, ModelSource, ScoreRequest, Tuning};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tract_onnx::pb::TensorProto;
+
+use crate::{python, serve};
 
 #[derive(Deserialize)]
 pub struct Index {
@@ -67,10 +66,6 @@ pub enum Outcome {
     Wrong(String),
 }
 
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
-}
-
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
     match output.status.success() {
@@ -88,22 +83,12 @@ pub fn made_by(script: &str, requirements: &str, folder: &str) -> Result<PathBuf
     let stem = script.trim_end_matches(".py");
     let models = read(&format!("{stem}_models.py")).unwrap_or_default();
     let wanted = [pins.clone(), read(script)?, models].concat();
-    let venv = target().join("test-venv").join(folder);
-    std::fs::create_dir_all(&venv).map_err(|e| format!("{}: {e}", venv.display()))?;
-    let lock = std::fs::File::create(venv.with_extension("lock")).map_err(|e| e.to_string())?;
+    let python = python::environment(folder, &pins)?;
+    let cases = python::place().with_file_name(folder);
+    let lock = std::fs::File::create(cases.with_extension("lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
-    let cases = target().join(folder);
     if std::fs::read_to_string(cases.join("made-by.txt")).is_ok_and(|made| made == wanted) {
         return Ok(cases);
-    }
-    let python = venv.join("bin/python");
-    let stamp = venv.join("installed.txt");
-    if !std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
-        // Packages of other pins must not shine through.
-        let _ = std::fs::remove_dir_all(&venv);
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(here.join(requirements)))?;
-        std::fs::write(&stamp, pins).map_err(|e| e.to_string())?;
     }
     let _ = std::fs::remove_dir_all(&cases);
     run(Command::new(&python).arg("-B").arg(here.join(script)).arg(&cases))?;
@@ -114,12 +99,6 @@ pub fn made_by(script: &str, requirements: &str, folder: &str) -> Result<PathBuf
 /// The index of a folder of cases.
 pub fn read_index(folder: &Path) -> Index {
     serde_json::from_slice(&std::fs::read(folder.join("index.json")).expect("an index")).expect("JSON")
-}
-
-/// Says loudly what is not tested, past what the harness hides.
-pub fn skipped(why: &str) {
-    let name = std::thread::current().name().unwrap_or("?").to_owned();
-    let _ = std::io::stderr().write_all(format!("\n**** SKIPPED {name}: {why}\n\n").as_bytes());
 }
 
 /// What became of every case of an index, in the index's order.
@@ -195,30 +174,39 @@ pub fn read(path: &Path) -> TensorProto {
     TensorProto::decode(&std::fs::read(path).expect("a data file")[..]).expect("a tensor")
 }
 
-fn request(case: &Case, folder: &Path) -> Result<ScoreRequest, String> {
+/// What a tensor of a file says on the wire: its bytes and its type. Nothing where the protocol has no such type.
+pub fn on_the_wire(tensor: &TensorProto) -> Option<(Vec<u8>, &'static str)> {
+    Some((wire_bytes(tensor), wire_type(tensor.data_type)?.0))
+}
+
+/// The request of a set of a case, whose tensors are sent as `send` has them; maps come in a file of their own.
+pub fn request(
+    case: &Case,
+    folder: &Path,
+    send: impl Fn(&TensorProto) -> Option<(Vec<u8>, &'static str)>,
+) -> Result<ScoreRequest, String> {
     let (mut inputs, mut tail) = (Vec::new(), Vec::new());
     for (i, name) in case.inputs.iter().enumerate() {
+        if let Ok(maps) = std::fs::read(folder.join(format!("input_{i}.json"))) {
+            let mut input: Value = serde_json::from_slice(&maps).map_err(|e| e.to_string())?;
+            input["name"] = json!(name);
+            inputs.push(input);
+            continue;
+        }
         let path = folder.join(format!("input_{i}.pb"));
         if !path.is_file() {
             return Err(format!("no data for input '{name}'"));
         }
         let tensor = read(&path);
-        let (datatype, _) = wire_type(tensor.data_type).ok_or("an element type the protocol does not have")?;
-        let bytes = wire_bytes(&tensor);
+        let (bytes, datatype) = send(&tensor).ok_or("an element type the protocol does not have")?;
         inputs.push(json!({"name": name, "shape": tensor.dims, "datatype": datatype, "parameters": {"binary_data_size": bytes.len()}}));
         tail.extend(bytes);
     }
     let head = json!({"inputs": inputs, "parameters": {"binary_data_output": true}}).to_string();
-    let mut headers = HeaderMap::new();
-    headers.insert("inference-header-content-length", HeaderValue::from(head.len()));
-    Ok(ScoreRequest {
-        method: Method::POST,
-        path: "/v2/models/case/infer".to_owned(),
-        query: String::new(),
-        headers,
-        body: Bytes::from([head.into_bytes(), tail].concat()),
-        deadline: Instant::now() + Duration::from_secs(3600),
-    })
+    let length = head.len().to_string();
+    let headers = [("inference-header-content-length", length.as_str())];
+    let body = [head.into_bytes(), tail].concat();
+    Ok(serve::request(Method::POST, "/v2/models/case/infer", &headers, body))
 }
 
 fn attempt(case: &Case, folder: &Path, engine: Choice) -> Outcome {
@@ -240,7 +228,7 @@ fn attempt(case: &Case, folder: &Path, engine: Choice) -> Outcome {
     let mut instance = servable.instance().expect("an instance of a loaded model");
     for set in 0..case.sets {
         let folder = folder.join(set.to_string());
-        let request = match request(case, &folder) {
+        let request = match request(case, &folder, on_the_wire) {
             Ok(request) => request,
             Err(reason) => return Outcome::Failed(reason),
         };

@@ -1,6 +1,6 @@
 """Exports models of scikit-learn, LightGBM and XGBoost below a folder, with requests and the answers to expect.
 
-The form is that of node_cases.py. Expected answers are ONNX Runtime's, or the library's own where ONNX Runtime does not run
+The form is that of node_cases.py; maps are in JSON. Expected answers are ONNX Runtime's, or the library's own where ONNX Runtime does not run
 the file; index.json says which, and how far the two lie apart. Everything is seeded.
 
     python exports.py FOLDER
@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, numpy_helper
 from skl2onnx import to_onnx
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+from skl2onnx.common.data_types import DictionaryType, DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
 from exports_models import cases
 
@@ -47,7 +47,9 @@ onnx.helper.make_attribute = plain_attribute(onnx.helper.make_attribute)
 
 
 def columns(case):
-    """Inputs by name: one matrix, or one column each where the types differ."""
+    """Inputs by name: one matrix, or one column each where the types differ, or maps."""
+    if case.kind == "m":
+        return {"x": case.rows[:ROWS]}
     if not isinstance(case.kind, dict):
         return {"x": np.asarray(case.rows[:ROWS]).astype(NUMPY[case.kind])}
     return {name: case.rows[name].to_numpy()[:ROWS].astype(NUMPY[kind]).reshape(-1, 1) for name, kind in case.kind.items()}
@@ -57,7 +59,10 @@ def export(case):
     """The model as ONNX, with an open batch."""
     if case.convert:
         return case.convert(case.model)
-    if isinstance(case.kind, dict):
+    if case.kind == "m":
+        key = StringTensorType if isinstance(next(iter(case.x[0])), str) else Int64TensorType
+        types = [("x", DictionaryType(key([1]), FloatTensorType([1])))]
+    elif isinstance(case.kind, dict):
         types = [(name, KINDS[kind]([None, 1])) for name, kind in case.kind.items()]
     else:
         types = [("x", KINDS[case.kind]([None, np.asarray(case.rows).shape[1]]))]
@@ -75,7 +80,7 @@ def plain(value):
 def own_answers(case, model):
     """What the library says, for the outputs whose meaning is plain; None for others."""
     rows = case.rows[:ROWS]
-    given = rows if isinstance(case.kind, dict) else np.asarray(rows).astype(NUMPY[case.kind])
+    given = rows if isinstance(case.kind, dict) or case.kind == "m" else np.asarray(rows).astype(NUMPY[case.kind])
     if hasattr(case.model, "predict"):
         answers = [case.model.predict(given)]
         if len(model.graph.output) > 1 and hasattr(case.model, "predict_proba") and not case.own_label_only:
@@ -104,6 +109,24 @@ def apart(a, b):
     return float(np.max(difference / (1.0 + np.abs(np.nan_to_num(b))), initial=0.0))
 
 
+def runtime_answers(session, given):
+    """ONNX Runtime's answers. Of maps it takes one a run."""
+    if not isinstance(given.get("x"), list):
+        return [plain(value) for value in session.run(None, given)]
+    rows = [[plain(value) for value in session.run(None, {"x": row})] for row in given["x"]]
+    return [np.concatenate(values) for values in zip(*rows)]
+
+
+def write_maps(model, rows, path):
+    """Maps as an input of a request, whose shape is that of the matrix they become."""
+    vocabulary = [a for n in model.graph.node for a in n.attribute if a.name.endswith("_vocabulary")]
+    width = max((len(a.ints) + len(a.strings) for a in vocabulary), default=0)
+    width = width or max((a.i for n in model.graph.node for a in n.attribute if a.name == "max_map"), default=len(rows[0]))
+    data = [{str(key): float(value) for key, value in row.items()} for row in rows]
+    with open(path, "w") as file:
+        json.dump({"datatype": "FP32", "shape": [len(rows), width], "data": data}, file)
+
+
 def as_proto(value, name):
     value = np.asarray(value)
     if value.dtype.kind in "US":
@@ -128,7 +151,7 @@ def write(case, number):
         print(f"  {case.name}: the library has no answer: {error}")
     try:
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-        expected = [plain(value) for value in session.run(None, given)]
+        expected = runtime_answers(session, given)
         reference = "ONNX Runtime"
     except Exception as error:
         print(f"  {case.name}: ONNX Runtime does not run it: {str(error)[:200]}")
@@ -140,6 +163,9 @@ def write(case, number):
     for side, values, items in (("input", [given[n] for n in names], names), ("output", expected, [o.name for o in model.graph.output])):
         for at, (value, name) in enumerate(zip(values, items)):
             if value is None:
+                continue
+            if isinstance(value, list) and isinstance(value[0], dict):
+                write_maps(model, value, os.path.join(folder, "0", f"{side}_{at}.json"))
                 continue
             with open(os.path.join(folder, "0", f"{side}_{at}.pb"), "wb") as file:
                 file.write(as_proto(value, name).SerializeToString())

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::cases::{Case, Index, Outcome, brief, made_by, outcomes, read_index, skipped, wrong};
+use crate::cases::{Case, Index, Outcome, brief, made_by, outcomes, read_index, wrong};
+use crate::python;
 
 const TABLE: &str = "assets/exports.md";
 /// Exports that may be refused.
@@ -41,7 +42,7 @@ fn table(index: &Index, outcomes: &[(&Case, Outcome)]) -> String {
          Made by `MLCONSOLE_WRITE_TABLE=1 cargo test --test engine exports` with {}.\n\
          `tests/engine/exports.py` fits and exports the models, seeded; each file is loaded as a deployment would load it and\n\
          asked for 40 rows. *Equal*: every label, and every number within 0.0001 of its size, as ONNX Runtime gives them (or as\n\
-         the library itself does, where ONNX Runtime does not run the file).\n\n\
+         the library itself does, where ONNX Runtime does not run the file). Maps are sent as JSON objects.\n\n\
          **{} equal, {} refused at load, {} ended in an error instead of an answer, {} wrong, of {}.**\n\n\
          | model | library | precision | answers of | result | remark |\n|---|---|---|---|---|---|\n",
         versions.join(", "),
@@ -77,14 +78,10 @@ fn table(index: &Index, outcomes: &[(&Case, Outcome)]) -> String {
 
 #[test]
 fn no_export_gets_a_wrong_answer_and_nearly_all_run() {
-    let folder = match made_by("exports.py", "exports-requirements.txt", "exports") {
-        Ok(folder) => folder,
-        Err(why) => {
-            return skipped(&format!("the exports need Python 3.11 and packages from the package index: {why}"));
-        }
-    };
-    let index = read_index(&folder);
-    let outcomes = outcomes(&index, &folder);
+    let found = made_by("exports.py", "exports-requirements.txt", "exports");
+    let Some(folder) = python::or_skip(&found) else { return };
+    let index = read_index(folder);
+    let outcomes = outcomes(&index, folder);
     let text = table(&index, &outcomes);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);
     if std::env::var_os("MLCONSOLE_WRITE_TABLE").is_some() {

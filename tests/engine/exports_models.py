@@ -1,6 +1,7 @@
 """The models that exports.py exports: classifiers, regressors, transformers, pipelines with text and missing values."""
 
 import numpy as np
+import onnx
 import pandas as pd
 from sklearn import calibration, cluster, compose, cross_decomposition, datasets, decomposition, discriminant_analysis, ensemble
 from sklearn import feature_extraction, feature_selection, gaussian_process, impute, kernel_ridge, linear_model, mixture
@@ -14,7 +15,7 @@ TEXTS = [
 
 
 class Case:
-    """A model to fit and export. `kind`: f, d, i or s for one matrix, or the kinds of named columns."""
+    """A model to fit and export. `kind`: f, d, i or s for one matrix, m for maps, or the kinds of named columns."""
 
     def __init__(self, name, model, x, y=None, kind="f", options=None, library="scikit-learn", convert=None, opset=3, rtol=1e-4, rows=None, own_label_only=False):
         self.name, self.model, self.x, self.y, self.kind = name, model, x, y, kind
@@ -290,6 +291,52 @@ def boosted(rng, iris, tumour, sugar):
     yield xgb("random forest regressor", xgboost.XGBRFRegressor(n_estimators=15, max_depth=4, random_state=0), sx, sy)
 
 
+class Written:
+    """No model: a graph of one operator that no converter here writes."""
+
+    def fit(self, x):
+        pass
+
+
+def written(operator, out, **attributes):
+    """A graph that gives a map of floats by whole numbers to an operator."""
+
+    def convert(model):
+        helper, kinds = onnx.helper, onnx.TensorProto
+        node = helper.make_node(operator, ["x"], ["y"], domain="ai.onnx.ml", **attributes)
+        x = helper.make_value_info("x", helper.make_map_type_proto(kinds.INT64, helper.make_tensor_type_proto(kinds.FLOAT, [])))
+        y = helper.make_tensor_value_info("y", getattr(kinds, out), [None, None])
+        graph = helper.make_graph([node], "written", [x], [y])
+        return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 1)])
+
+    return convert
+
+
+def maps():
+    rng = np.random.default_rng(8)
+    names = ["age", "income", "visits", "city=Basel", "city=Genf", "days since"]
+    row = lambda keys, least: {key: float(np.float32(rng.normal(3, 2))) for at, key in enumerate(keys) if at == least or rng.random() < 0.6}
+    train = [row(names, at % len(names)) for at in range(120)]
+    target = np.array([int(r.get("age", 0) + r.get("visits", 0) > 3) for r in train])
+    asked = [row([*names, "nobody asked"], at % len(names)) for at in range(40)]
+    vectorizer = lambda: feature_extraction.DictVectorizer(sparse=False)
+    yield Case("maps to columns", vectorizer(), train, kind="m", rows=asked)
+    for name, steps in [
+        ("logistic regression", [linear_model.LogisticRegression()]),
+        ("scaler and random forest", [preprocessing.StandardScaler(), ensemble.RandomForestClassifier(20, random_state=0)]),
+        ("boosting", [ensemble.GradientBoostingRegressor(n_estimators=15, random_state=0)]),
+    ]:
+        yield Case("pipeline: maps and " + name, pipeline.make_pipeline(vectorizer(), *steps), train, target, kind="m", rows=asked)
+    numbers = [-3, 0, 5, 700]
+    by_number = [row(numbers, at % len(numbers)) for at in range(60)]
+    yield Case("maps by number to columns", vectorizer(), by_number, kind="m")
+    by_place = [row(range(7), at % 7) for at in range(40)]
+    full = [dict(reversed(row(range(4), 0).items())) | {key: 0.5 for key in range(4)} for _ in range(40)]
+    for short, out in (("FLOAT", "FLOAT"), ("STRING", "STRING"), ("INT64", "INT64")):
+        yield Case(f"CastMap, places, {short.lower()}", Written(), by_place, kind="m", library="ONNX", convert=written("CastMap", out, cast_to="TO_" + short, map_form="SPARSE", max_map=5))
+        yield Case(f"CastMap, in order, {short.lower()}", Written(), full, kind="m", library="ONNX", convert=written("CastMap", out, cast_to="TO_" + short, map_form="DENSE"))
+
+
 def cases():
     rng, iris, tumour, sugar = data()
     yield from classifiers(rng, iris, tumour)
@@ -297,3 +344,4 @@ def cases():
     yield from transformers(rng, iris, sugar)
     yield from pipelines(rng)
     yield from boosted(rng, iris, tumour, sugar)
+    yield from maps()

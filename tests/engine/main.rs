@@ -7,9 +7,12 @@ mod exports;
 mod extremes;
 mod functions;
 mod joint;
+mod maps;
 mod memory;
 mod node_tests;
 mod plain;
+#[path = "../shared/python.rs"]
+mod python;
 mod score;
 #[cfg(feature = "onnxruntime")]
 mod second;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cases::{Case, Outcome, brief, made_by, outcomes, read_index, skipped, wrong};
+use crate::cases::{Case, Outcome, brief, made_by, outcomes, read_index, wrong};
+use crate::python;
 
 const TABLE: &str = "assets/onnx-node-tests.md";
 
@@ -86,12 +87,10 @@ fn passed_in(table: &str) -> usize {
 
 #[test]
 fn no_node_test_of_the_standard_gets_a_wrong_answer() {
-    let folder = match cases() {
-        Ok(folder) => folder,
-        Err(why) => return skipped(&format!("the node tests need Python 3 and onnx from the package index: {why}")),
-    };
-    let index = read_index(&folder);
-    let mut outcomes = outcomes(&index, &folder);
+    let found = cases();
+    let Some(folder) = python::or_skip(&found) else { return };
+    let index = read_index(folder);
+    let mut outcomes = outcomes(&index, folder);
     outcomes.sort_by_key(|(case, _)| (&case.kind, &case.name));
     let text = table(&index.onnx, &outcomes);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE);

@@ -15,22 +15,16 @@ use serde_json::{Value, json};
 use tract_onnx::pb::ModelProto;
 
 use crate::build::{self, Dim, FLOAT, INT64, linear, model, node, value, weights};
-use crate::cases::{made_by, outcomes_on, read_index, skipped, wrong};
+use crate::cases::{made_by, outcomes_on, read_index, wrong};
+use crate::python;
 use crate::serve::folder;
 
 /// Says where the library is; nothing when there is none, loudly.
 fn library() -> Option<PathBuf> {
-    match made_by("exports.py", "exports-requirements.txt", "exports") {
-        Ok(folder) => {
-            let venv = folder.parent().expect("the target folder").join("test-venv/exports");
-            engine::look_in(Places { library: None, environments: vec![venv] });
-            Some(folder)
-        }
-        Err(why) => {
-            skipped(&format!("ONNX Runtime needs Python 3.11 and packages from the package index: {why}"));
-            None
-        }
-    }
+    let found = made_by("exports.py", "exports-requirements.txt", "exports");
+    let folder = python::or_skip(&found)?;
+    engine::look_in(Places { library: None, environments: vec![python::place().join("exports")] });
+    Some(folder.clone())
 }
 
 fn load(path: &Path, engine: Choice, memory: Option<u64>) -> Result<(Arc<dyn Servable>, Vec<String>), LoadError> {

@@ -10,6 +10,7 @@ mod sample;
 mod servable;
 mod source;
 mod swagger;
+mod vector;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

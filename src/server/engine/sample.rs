@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::datatype::Datatype;
 use super::onnx::model::{OnnxModel, zeros};
 use super::onnx::spec::Spec;
 use super::protocol::write;
@@ -13,6 +14,8 @@ use crate::resources::template;
 /// Names a sample may have beside the model file, in the order they are looked for.
 const NAMES: [&str; 4] =
     ["sample-request.json", "sample_input.json", "sample-input.json", "serving_input_example.json"];
+/// Keys of a map that a sample writes out; where there are more, it has rows in their order.
+const KEYS: usize = 64;
 /// A larger sample is not read.
 const LIMIT: u64 = 16 << 20;
 
@@ -64,7 +67,14 @@ pub fn of_zeros(model: &OnnxModel, inputs: &Inputs, open: usize) -> Option<Vec<u
             Some(tensor) => tensor.shape.iter().map(|size| usize::try_from(*size).unwrap_or(open)).collect(),
             None => spec.sample_shape(open),
         };
-        write::nested(&mut body, &zero(spec, &shape)?, spec.datatype);
+        match spec.keyed.as_ref().map(|keyed| keyed.names()).filter(|keys| (1..=KEYS).contains(&keys.len())) {
+            Some(keys) => {
+                let zero = if spec.datatype == Datatype::Bytes { json!("") } else { json!(0) };
+                let map: Map<String, Value> = keys.into_iter().map(|key| (key, zero.clone())).collect();
+                body.extend(serde_json::to_vec(&vec![map; open]).ok()?);
+            }
+            None => write::nested(&mut body, &zero(spec, &shape)?, spec.datatype),
+        }
     }
     body.extend_from_slice(if bare { b"}" } else { b"}}" });
     Some(body)

@@ -73,12 +73,21 @@ fn object<'a>(specs: impl Iterator<Item = &'a Spec>) -> Value {
     json!({"type": "object", "required": names, "properties": properties})
 }
 
-/// Lists nested as deep as the tensor has dimensions.
+/// Keys that are written out.
+const KEYS: usize = 256;
+
+/// Lists nested as deep as the tensor has dimensions; a list of objects for an input that takes maps.
 fn array(spec: &Spec) -> Value {
     let (kind, format) = spec.datatype.json_type();
     let mut schema = json!({"type": kind});
     if let Some(format) = format {
         schema["format"] = json!(format);
+    }
+    if let Some(keyed) = &spec.keyed {
+        let keys = keyed.names().into_iter().take(KEYS).map(|key| (key, schema.clone()));
+        let properties: Map<String, Value> = keys.collect();
+        let map = json!({"type": "object", "properties": properties, "additionalProperties": schema});
+        return json!({"type": "array", "items": map});
     }
     for size in spec.shape.iter().flatten().rev() {
         schema = json!({"type": "array", "items": schema});

@@ -73,7 +73,7 @@ fn signature(model: &MlModel) -> Signature {
         Inputs::Unknown => Vec::new(),
         Inputs::Columns(columns) => columns
             .into_iter()
-            .map(|c| TensorSpec { name: c.name, datatype: c.kind, shape: vec![-1], dim_names: Vec::new() })
+            .map(|c| TensorSpec { name: c.name, datatype: c.kind, shape: vec![-1], ..TensorSpec::default() })
             .collect(),
         Inputs::Tensors(tensors) => tensors
             .into_iter()
@@ -81,7 +81,7 @@ fn signature(model: &MlModel) -> Signature {
                 name: t.name.unwrap_or_else(|| "(unnamed)".to_owned()),
                 datatype: t.dtype,
                 shape: t.shape,
-                dim_names: Vec::new(),
+                ..TensorSpec::default()
             })
             .collect(),
     };

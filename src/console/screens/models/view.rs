@@ -225,5 +225,6 @@ fn tensor(model: &Model, spec: &TensorSpec) -> Line<'static> {
         span(format!("  {}", spec.name), theme.strong),
         span(format!("  {}  ", spec.datatype), theme.dim),
         span(shape, theme.text),
+        span(spec.keys_text().map(|keys| format!("  by key: {keys}")).unwrap_or_default(), theme.dim),
     ])
 }

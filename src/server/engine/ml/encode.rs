@@ -6,7 +6,7 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs::{self, Values};
-use super::op::{Fact, Kernel, numbers, only, slice, tensor_of};
+use super::op::{Fact, Kernel, doubles, numbers, only, slice, tensor_of};
 use super::post::Labels;
 
 /// Keys looked up by value; floats by their bits, so that NaN finds NaN.
@@ -46,10 +46,10 @@ impl Keys {
             }
             Self::Ints(keys) if input.datum_type().is_float() => {
                 let whole = |v: &f64| (v.fract() == 0.0).then_some(*v as i64);
-                numbers::<f64>(input)?.iter().map(|v| whole(v).and_then(|v| keys.get(&v).copied())).collect()
+                doubles(input)?.iter().map(|v| whole(v).and_then(|v| keys.get(&v).copied())).collect()
             }
             Self::Ints(keys) => numbers::<i64>(input)?.iter().map(|v| keys.get(v).copied()).collect(),
-            Self::Floats(keys) => numbers::<f64>(input)?.iter().map(|v| keys.get(&bits(*v)).copied()).collect(),
+            Self::Floats(keys) => doubles(input)?.iter().map(|v| keys.get(&bits(*v)).copied()).collect(),
         })
     }
 }

@@ -146,21 +146,29 @@ impl<F: Number> Forest<F> {
         &self.weights
     }
 
-    /// Calls `visit` with every row's number and the weights of the leaf that each tree ends in, tree by tree. `values`
-    /// holds rows of `columns` values, at least [`Self::features`] each.
-    pub fn walk(&self, values: &[F], columns: usize, mut visit: impl FnMut(usize, &[Weight])) {
-        let weights = |leaf: usize| &self.weights[self.starts[leaf] as usize..self.starts[leaf + 1] as usize];
+    pub fn leaves(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// What a leaf adds.
+    pub fn weights_of(&self, leaf: usize) -> &[Weight] {
+        &self.weights[self.starts[leaf] as usize..self.starts[leaf + 1] as usize]
+    }
+
+    /// Calls `visit` with a row's number and the leaves that the next of its trees end in, in order, until all rows have
+    /// met all trees. `values` holds rows of `columns` values, at least [`Self::features`] each.
+    pub fn walk(&self, values: &[F], columns: usize, mut visit: impl FnMut(usize, &[u32])) {
         if let Some(packed) = self.packed.get_or_init(|| Packed::new(&self.nodes, &self.roots)) {
-            return packed.walk(values, columns, |row, leaf| visit(row, weights(leaf)));
+            return packed.walk(values, columns, visit);
         }
         for (index, row) in values.chunks_exact(columns.max(1)).enumerate() {
             for root in &self.roots {
-                visit(index, weights(self.descend(*root, row)));
+                visit(index, &[self.descend(*root, row)]);
             }
         }
     }
 
-    fn descend(&self, root: Branch, row: &[F]) -> usize {
+    fn descend(&self, root: Branch, row: &[F]) -> u32 {
         let mut at = root.0;
         while at & LEAF == 0 {
             let node = &self.nodes[at as usize];
@@ -180,7 +188,7 @@ impl<F: Number> Forest<F> {
             let yes = if value.is_nan() { node.missing_is_yes } else { yes };
             at = if yes { node.yes.0 } else { node.no.0 };
         }
-        (at & !LEAF) as usize
+        at & !LEAF
     }
 }
 
@@ -298,7 +306,8 @@ mod tests {
 
     fn value<F: Number>(forest: &Forest<F>, row: &[F]) -> f64 {
         let mut sum = 0.0;
-        forest.walk(row, row.len(), |_, weights| sum += weights.iter().map(|w| w.value).sum::<f64>());
+        let of = |leaf: &u32| forest.weights_of(*leaf as usize).iter().map(|w| w.value).sum::<f64>();
+        forest.walk(row, row.len(), |_, leaves| sum += leaves.iter().map(of).sum::<f64>());
         sum
     }
 

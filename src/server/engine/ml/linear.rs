@@ -4,7 +4,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs;
-use super::op::{Fact, Kernel, matrix_of, numbers, only, rows_of};
+use super::number::dot;
+use super::op::{Fact, Kernel, doubles, matrix_of, only, rows_of};
 use super::post::{Labels, PostTransform, largest, scores};
 
 /// A row-major matrix of coefficients: one row for each target or class.
@@ -37,7 +38,7 @@ impl Linear {
         let (rows, columns) = matrix_of(input)?;
         let wanted = self.coefficients.len() / self.targets;
         ensure!(columns == wanted, "expected {wanted} features, given {columns}");
-        let values = numbers::<f64>(input)?;
+        let values = doubles(input)?;
         let mut out = Vec::with_capacity(rows * self.targets);
         for row in values.chunks_exact(columns) {
             for (target, weights) in self.coefficients.chunks_exact(columns).enumerate() {
@@ -46,10 +47,6 @@ impl Linear {
         }
         Ok((rows, out))
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[derive(Debug)]

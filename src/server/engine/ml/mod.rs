@@ -4,10 +4,12 @@
 mod attrs;
 mod compress;
 mod encode;
+mod ensemble;
 mod forest;
 #[cfg(test)]
 mod fuzz;
 mod linear;
+mod maps;
 mod number;
 mod op;
 mod packed;
@@ -25,6 +27,7 @@ use tract_onnx::model::OnnxOpRegister;
 use tract_onnx::pb::NodeProto;
 
 pub use encode::zipped_outputs;
+pub use maps::{Keyed, keyed, takes_maps};
 use op::Operator;
 #[cfg(feature = "onnxruntime")]
 pub use op::tensor_of;
@@ -80,7 +83,9 @@ macro_rules! operators {
 operators! {
     "ai.onnx.ml" "ArrayFeatureExtractor" since 1 => scale::array_feature_extractor,
     "ai.onnx.ml" "Binarizer" since 1 => scale::binarizer,
+    "ai.onnx.ml" "CastMap" since 1 => maps::cast,
     "ai.onnx.ml" "CategoryMapper" since 1 => encode::category_mapper,
+    "ai.onnx.ml" "DictVectorizer" since 1 => maps::dict_vectorizer,
     "ai.onnx.ml" "FeatureVectorizer" since 1 => scale::feature_vectorizer,
     "ai.onnx.ml" "Imputer" since 1 => scale::imputer,
     "ai.onnx.ml" "LabelEncoder" since 1 => encode::any_label_encoder,

@@ -7,6 +7,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::cast::wire_cast;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::server::engine::vector;
+
 /// Element type and shape of a tensor, as far as known.
 pub type Fact = (DatumType, TVec<TDim>);
 
@@ -76,6 +78,7 @@ impl EvalOp for MlOp {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        vector::clear();
         let tensors: TVec<&Tensor> = inputs.iter().map(|t| &**t).collect();
         let outputs = self.kernel.run(&tensors).with_context(|| format!("in {}", self.name))?;
         Ok(self.select(outputs).into_iter().map(TValue::from).collect())
@@ -214,6 +217,14 @@ pub fn numbers<T: Datum + Copy>(tensor: &Tensor) -> TractResult<Cow<'_, [T]>> {
     ensure!(tensor.datum_type().is_number(), "expected numbers, given {:?}", tensor.datum_type());
     let cast = tensor.cast_to::<T>()?;
     Ok(Cow::Owned(slice::<T>(&cast)?.to_vec()))
+}
+
+/// All elements in double precision.
+pub fn doubles(tensor: &Tensor) -> TractResult<Cow<'_, [f64]>> {
+    if tensor.datum_type() == f32::datum_type() {
+        return Ok(Cow::Owned(slice::<f32>(tensor)?.iter().map(|v| f64::from(*v)).collect()));
+    }
+    numbers(tensor)
 }
 
 /// All elements of a tensor of exactly this type.

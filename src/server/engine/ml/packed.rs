@@ -3,6 +3,12 @@
 //! Every decision becomes `value <= threshold` (or `-value <= threshold`), which leads to the second child; anything else,
 //! a missing value too, leads to the first. A leaf compares with NaN and leads to itself, so that walks of different
 //! length can take their steps together.
+//!
+//! Where some decision asks for a negated value, the rows are first copied with just the columns that the trees look at,
+//! each as often and with the sign that they need it: a step then reads and compares, nothing else.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::forest::{Branch, Mode, Node};
 use super::number::Number;
@@ -11,14 +17,14 @@ use super::number::Number;
 const LANES: usize = 8;
 /// Rows taken through all trees before the next ones, so that they stay in the cache.
 const BLOCK: usize = 256;
-/// Marks a node that compares the negated value.
+/// Marks a column whose negated value is compared.
 const NEGATED: u32 = 1 << 31;
 
 #[derive(Debug, Clone, Copy)]
 struct Step<F> {
     threshold: F,
-    /// Column of the value, with [`NEGATED`].
-    feature: u32,
+    /// Column of the value.
+    column: u32,
     /// The first child; the second follows it.
     child: u32,
 }
@@ -34,8 +40,8 @@ pub struct Packed<F> {
     by_depth: Vec<u32>,
     /// Steps to the deepest leaf of each tree.
     depths: Vec<u32>,
-    /// Some step compares a negated value.
-    negates: bool,
+    /// The columns of the rows that are walked, as those of the rows given, with [`NEGATED`]; empty where they are the same.
+    columns: Vec<u32>,
 }
 
 impl<F: Number> Packed<F> {
@@ -49,7 +55,7 @@ impl<F: Number> Packed<F> {
             roots: Vec::new(),
             by_depth: Vec::new(),
             depths: Vec::new(),
-            negates: false,
+            columns: Vec::new(),
         };
         for root in roots {
             packed.roots.push(u32::try_from(packed.steps.len()).ok()?);
@@ -73,11 +79,37 @@ impl<F: Number> Packed<F> {
         let mut by_depth: Vec<u32> = (0..u32::try_from(roots.len()).ok()?).collect();
         by_depth.sort_by_key(|tree| packed.depths[*tree as usize]);
         packed.by_depth = by_depth;
+        packed.choose_columns()?;
         Some(packed)
     }
 
+    /// Gives negated values columns of their own.
+    fn choose_columns(&mut self) -> Option<()> {
+        if self.steps.iter().all(|step| step.column & NEGATED == 0) {
+            return Some(());
+        }
+        let mut places: HashMap<u32, u32> = HashMap::new();
+        for step in &mut self.steps {
+            let next = u32::try_from(self.columns.len()).ok()?;
+            step.column = *places.entry(step.column).or_insert_with_key(|column| {
+                self.columns.push(*column);
+                next
+            });
+        }
+        Some(())
+    }
+
+    /// Rows as they are walked, and how wide they are.
+    fn rows<'v>(&self, values: &'v [F], width: usize) -> (Cow<'v, [F]>, usize) {
+        if self.columns.is_empty() {
+            return (Cow::Borrowed(values), width);
+        }
+        let row = |row: &'v [F]| self.columns.iter().map(move |c| row[(c & !NEGATED) as usize].negated(c & NEGATED));
+        (Cow::Owned(values.chunks_exact(width).flat_map(row).collect()), self.columns.len())
+    }
+
     fn push(&mut self) {
-        self.steps.push(Step { threshold: F::from_f64(f64::NAN), feature: 0, child: 0 });
+        self.steps.push(Step { threshold: F::from_f64(f64::NAN), column: 0, child: 0 });
         self.leaves.push(0);
     }
 
@@ -101,85 +133,73 @@ impl<F: Number> Packed<F> {
             (Mode::Eq | Mode::Neq | Mode::Member, _) => return None,
         };
         let (first, second) = if yes_is_second { (node.no, node.yes) } else { (node.yes, node.no) };
-        self.negates |= negated;
         let flag = if negated { NEGATED } else { 0 };
         let child = self.steps.len();
-        self.steps[at] = Step { threshold, feature: node.feature | flag, child: u32::try_from(child).ok()? };
+        self.steps[at] = Step { threshold, column: node.feature | flag, child: u32::try_from(child).ok()? };
         self.push();
         self.push();
         next.extend([(child, first), (child + 1, second)]);
         Some(())
     }
 
-    /// Calls `visit` with every row's number and, tree by tree, the leaf it ends in. Each row has `columns` values,
-    /// among them every one that a tree looks at.
-    pub fn walk(&self, values: &[F], columns: usize, mut visit: impl FnMut(usize, usize)) {
-        if self.negates {
-            self.walk_all::<true>(values, columns, &mut visit);
-        } else {
-            self.walk_all::<false>(values, columns, &mut visit);
-        }
-    }
-
-    fn walk_all<const NEGATES: bool>(&self, values: &[F], columns: usize, visit: &mut impl FnMut(usize, usize)) {
-        let columns = columns.max(1);
-        for (block, rows) in values.chunks(BLOCK * columns).enumerate() {
-            let count = rows.len() / columns;
-            let row = |index: usize| &rows[index * columns..(index + 1) * columns];
+    /// Calls `visit` with a row's number and the leaves that the next of its trees end in, in order, until all rows have
+    /// met all trees. Each row has `width` values, among them every one that a tree looks at.
+    pub fn walk(&self, values: &[F], width: usize, mut visit: impl FnMut(usize, &[u32])) {
+        let width = width.max(1);
+        let mut ends = vec![0; self.roots.len()];
+        for (block, values) in values.chunks(BLOCK * width).enumerate() {
+            let count = values.len() / width;
+            let (rows, width) = self.rows(values, width);
+            let row = |index: usize| &rows[index * width..(index + 1) * width];
             let together = count - count % LANES;
             for root in &self.roots {
                 for first in (0..together).step_by(LANES) {
                     let lanes = std::array::from_fn(|lane| row(first + lane));
-                    let ends = self.descend::<NEGATES>([*root; LANES], lanes);
-                    for (lane, leaf) in ends.into_iter().enumerate() {
-                        visit(block * BLOCK + first + lane, leaf);
+                    let found = self.descend([*root; LANES], lanes);
+                    for (lane, leaf) in found.into_iter().enumerate() {
+                        visit(block * BLOCK + first + lane, &[leaf]);
                     }
                 }
             }
             // The rows left over: several trees at once instead.
-            let mut ends = vec![0; self.roots.len()];
             for index in together..count {
                 for trees in self.by_depth.chunks(LANES) {
                     let lanes = std::array::from_fn(|lane| self.roots[*trees.get(lane).unwrap_or(&trees[0]) as usize]);
                     let deepest = trees.last().map_or(0, |tree| self.depths[*tree as usize]);
-                    let found = self.descend_by::<NEGATES>(deepest, lanes, row(index));
+                    let found = self.descend_by(deepest, lanes, row(index));
                     trees.iter().zip(found).for_each(|(tree, leaf)| ends[*tree as usize] = leaf);
                 }
-                ends.iter().for_each(|leaf| visit(block * BLOCK + index, *leaf));
+                visit(block * BLOCK + index, &ends);
             }
         }
     }
 
     /// As many steps as the deepest of these trees has: they are of like depth, and nothing needs to be asked on the way.
     #[inline]
-    fn descend_by<const NEGATES: bool>(&self, count: u32, mut at: [u32; LANES], row: &[F]) -> [usize; LANES] {
+    fn descend_by(&self, count: u32, mut at: [u32; LANES], row: &[F]) -> [u32; LANES] {
         let steps = self.steps.as_slice();
         for _ in 0..count {
             for at in &mut at {
                 let step = &steps[*at as usize];
-                let value = row[(step.feature & !NEGATED) as usize];
-                let value = if NEGATES { value.negated(step.feature & NEGATED) } else { value };
-                *at = step.child + u32::from(value <= step.threshold);
+                *at = step.child + u32::from(row[step.column as usize] <= step.threshold);
             }
         }
-        at.map(|at| self.leaves[at as usize] as usize)
+        at.map(|at| self.leaves[at as usize])
     }
 
     #[inline]
-    fn descend<const NEGATES: bool>(&self, mut at: [u32; LANES], rows: [&[F]; LANES]) -> [usize; LANES] {
+    fn descend(&self, mut at: [u32; LANES], rows: [&[F]; LANES]) -> [u32; LANES] {
         let steps = self.steps.as_slice();
         loop {
             let mut moved = 0;
             for lane in 0..LANES {
                 let step = &steps[at[lane] as usize];
-                let value = rows[lane][(step.feature & !NEGATED) as usize];
-                let value = if NEGATES { value.negated(step.feature & NEGATED) } else { value };
-                let next = step.child + u32::from(value <= step.threshold);
+                let next = step.child + u32::from(rows[lane][step.column as usize] <= step.threshold);
                 moved |= next ^ at[lane];
                 at[lane] = next;
             }
             if moved == 0 {
-                return at.map(|at| self.leaves[at as usize] as usize);
+                return at.map(|at| self.leaves[at as usize]);
             }
         }
     }
@@ -244,7 +264,7 @@ mod tests {
         let roots = vec![Branch::node(0).unwrap(); 11];
         let packed = Packed::new(nodes, &roots).unwrap();
         let mut ends = vec![Vec::new(); values.len() / 3];
-        packed.walk(values, 3, |row, leaf| ends[row].push(leaf));
+        packed.walk(values, 3, |row, leaves| ends[row].extend(leaves.iter().map(|leaf| *leaf as usize)));
         for (row, ends) in values.chunks_exact(3).zip(ends) {
             prop_assert_eq!(ends, vec![plain(nodes, row); 11]);
         }

@@ -4,7 +4,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs;
-use super::op::{Fact, Kernel, matrix_of, numbers, only, rows_of, slice, tensor_of};
+use super::op::{Fact, Kernel, doubles, matrix_of, numbers, only, rows_of, slice, tensor_of};
 
 /// `(x - offset) * scale`, by column or for all alike.
 #[derive(Debug)]
@@ -28,17 +28,19 @@ impl Kernel for Scaler {
                 values.len()
             );
         }
-        let pick = |values: &[f32], column: usize, otherwise: f64| match values {
-            [] => otherwise,
-            [only] => f64::from(*only),
-            all => f64::from(all[column]),
+        let each = |values: &[f32], otherwise: f64| match values {
+            [] => vec![otherwise; columns],
+            [only] => vec![f64::from(*only); columns],
+            all => all.iter().map(|v| f64::from(*v)).collect(),
         };
-        let values = numbers::<f64>(inputs[0])?;
-        let scaled = values.iter().enumerate().map(|(i, x)| {
-            let column = i % columns.max(1);
-            ((x - pick(&self.offset, column, 0.0)) * pick(&self.scale, column, 1.0)) as f32
-        });
-        Ok(tvec![tensor_of(shape, scaled.collect())?])
+        let (offset, scale) = (each(&self.offset, 0.0), each(&self.scale, 1.0));
+        let values = doubles(inputs[0])?;
+        let mut scaled = Vec::with_capacity(values.len());
+        for row in values.chunks_exact(columns.max(1)) {
+            scaled
+                .extend(row.iter().zip(&offset).zip(&scale).map(|((x, offset), scale)| ((x - offset) * scale) as f32));
+        }
+        Ok(tvec![tensor_of(shape, scaled)?])
     }
 }
 
@@ -65,7 +67,7 @@ impl Kernel for Normalizer {
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (_, columns) = matrix_of(inputs[0])?;
-        let mut values = numbers::<f64>(inputs[0])?.into_owned();
+        let mut values = doubles(inputs[0])?.into_owned();
         for row in values.chunks_exact_mut(columns.max(1)) {
             let size = match self.0 {
                 Norm::Max => row.iter().fold(0.0f64, |m, v| m.max(v.abs())),
@@ -102,11 +104,13 @@ impl Imputer {
             "{} imputed values, given {columns} features",
             values.len()
         );
-        let filled = slice::<T>(input)?
-            .iter()
-            .enumerate()
-            .map(|(i, x)| if gone(*x) { values[if values.len() == 1 { 0 } else { i % columns }] } else { *x });
-        tensor_of(input.shape(), filled.collect())
+        let all = slice::<T>(input)?;
+        let mut filled = Vec::with_capacity(all.len());
+        for row in all.chunks_exact(columns.max(1)) {
+            let instead = values.iter().cycle();
+            filled.extend(row.iter().zip(instead).map(|(x, instead)| if gone(*x) { *instead } else { *x }));
+        }
+        tensor_of(input.shape(), filled)
     }
 }
 
@@ -160,7 +164,7 @@ impl Kernel for Binarizer {
     }
 
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
-        let values = numbers::<f64>(inputs[0])?.iter().map(|v| f64::from(u8::from(*v > self.0))).collect();
+        let values = doubles(inputs[0])?.iter().map(|v| f64::from(u8::from(*v > self.0))).collect();
         let output = tensor_of::<f64>(inputs[0].shape(), values)?;
         Ok(tvec![output.cast_to_dt(inputs[0].datum_type())?.into_owned()])
     }

@@ -4,7 +4,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs;
-use super::op::{Fact, Kernel, matrix_of, numbers, only, rows_of};
+use super::number::{distance, dot};
+use super::op::{Fact, Kernel, doubles, matrix_of, only, rows_of};
 use super::post::{Labels, PostTransform, largest, logistic, scores};
 
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +39,11 @@ impl Function {
     }
 
     fn of(&self, a: &[f64], b: &[f64]) -> f64 {
-        let dot = || a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
         match self.shape {
-            Shape::Linear => dot(),
-            Shape::Poly => (dot() * self.gamma + self.offset).powi(self.degree),
-            Shape::Sigmoid => (dot() * self.gamma + self.offset).tanh(),
-            Shape::Rbf => (-self.gamma * a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>()).exp(),
+            Shape::Linear => dot(a, b),
+            Shape::Poly => (dot(a, b) * self.gamma + self.offset).powi(self.degree),
+            Shape::Sigmoid => (dot(a, b) * self.gamma + self.offset).tanh(),
+            Shape::Rbf => (-self.gamma * distance(a, b)).exp(),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Kernel for Regressor {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (rows, columns) = matrix_of(inputs[0])?;
         ensure!(columns == self.features, "expected {} features, given {columns}", self.features);
-        let values = numbers::<f64>(inputs[0])?;
+        let values = doubles(inputs[0])?;
         let result = values.chunks_exact(columns).map(|row| {
             let sum: f64 = if self.vectors.is_empty() {
                 self.function.of(row, &self.coefficients)
@@ -247,7 +247,7 @@ impl Kernel for Classifier {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (rows, columns) = matrix_of(inputs[0])?;
         ensure!(columns == self.features, "expected {} features, given {columns}", self.features);
-        let values = numbers::<f64>(inputs[0])?;
+        let values = doubles(inputs[0])?;
         let (mut chosen, mut out) = (Vec::with_capacity(rows), Vec::with_capacity(rows * self.columns()));
         for row in values.chunks_exact(columns) {
             let (label, scores) = self.row(row);

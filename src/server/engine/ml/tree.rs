@@ -1,13 +1,12 @@
 //! TreeEnsembleRegressor, TreeEnsembleClassifier and TreeEnsemble (ml opset 5).
 
-use std::sync::OnceLock;
-
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::attrs;
+use super::ensemble::Ensemble;
 use super::forest::{Branch, Forest, Line, Mode, Node, Weight, from_lines};
-use super::op::{Fact, Kernel, matrix_of, numbers, only, rows_of, slice, tensor_of};
+use super::op::{Fact, Kernel, matrix_of, only, rows_of, tensor_of};
 use super::post::{Labels, PostTransform, largest, scores};
 
 /// How the trees' values become one.
@@ -17,39 +16,6 @@ enum Aggregate {
     Sum,
     Min,
     Max,
-}
-
-/// An ensemble over f32 or f64 rows: each form is made when it is first met.
-#[derive(Debug)]
-struct Ensemble {
-    wide: Forest<f64>,
-    narrow: OnceLock<Forest<f32>>,
-    /// Thresholds are single precision, so that f32 rows may be compared as they are.
-    single: bool,
-}
-
-impl Ensemble {
-    fn new(wide: Forest<f64>, single: bool) -> Self {
-        Self { wide, narrow: OnceLock::new(), single }
-    }
-
-    /// A sum as the definition keeps it: in single precision where weights and rows have it. Ties depend on it.
-    fn rounded(&self, sum: f64) -> f64 {
-        if self.single { f64::from(sum as f32) } else { sum }
-    }
-
-    /// Walks every row of the input; `visit` gets the row's number and each tree's leaf.
-    fn walk(&self, input: &Tensor, visit: impl FnMut(usize, &[Weight])) -> TractResult<usize> {
-        let (rows, columns) = matrix_of(input)?;
-        let needed = self.wide.features().max(1);
-        ensure!(columns >= needed, "the trees look at {needed} features, given {columns}");
-        if self.single && input.datum_type() == f32::datum_type() {
-            self.narrow.get_or_init(|| self.wide.convert()).walk(slice(input)?, columns, visit);
-        } else {
-            self.wide.walk(&numbers::<f64>(input)?, columns, visit);
-        }
-        Ok(rows)
-    }
 }
 
 fn lines(node: &NodeProto) -> TractResult<(Vec<Line>, bool)> {
@@ -135,30 +101,17 @@ impl Kernel for Regressor {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (rows, _) = matrix_of(inputs[0])?;
         let targets = self.targets;
-        let start = match self.aggregate {
-            Aggregate::Sum | Aggregate::Average => 0.0,
-            Aggregate::Min => f64::INFINITY,
-            Aggregate::Max => f64::NEG_INFINITY,
+        let found = |extremes: Vec<Option<f64>>| extremes.into_iter().map(Option::unwrap_or_default).collect();
+        let mut sums: Vec<f64> = match self.aggregate {
+            Aggregate::Sum | Aggregate::Average => self.ensemble.sums(inputs[0], targets)?,
+            Aggregate::Min => found(self.ensemble.extremes(inputs[0], targets, f64::min)?),
+            Aggregate::Max => found(self.ensemble.extremes(inputs[0], targets, f64::max)?),
         };
-        let mut sums = vec![start; rows * targets];
-        self.ensemble.walk(inputs[0], |row, weights| {
-            for weight in weights {
-                let sum = &mut sums[row * targets + weight.target as usize];
-                match self.aggregate {
-                    Aggregate::Sum | Aggregate::Average => *sum = self.ensemble.rounded(*sum + weight.value),
-                    Aggregate::Min => *sum = sum.min(weight.value),
-                    Aggregate::Max => *sum = sum.max(weight.value),
-                }
-            }
-        })?;
         let trees = self.ensemble.wide.trees() as f64;
         for row in sums.chunks_exact_mut(targets) {
             for (target, sum) in row.iter_mut().enumerate() {
                 if self.aggregate == Aggregate::Average {
                     *sum /= trees;
-                } else if sum.is_infinite() && *sum == start {
-                    // No leaf spoke of this target.
-                    *sum = 0.0;
                 }
                 *sum += self.base.get(target).copied().unwrap_or(0.0);
             }
@@ -212,13 +165,7 @@ impl Kernel for Classifier {
     fn run(&self, inputs: &[&Tensor]) -> TractResult<TVec<Tensor>> {
         let (rows, _) = matrix_of(inputs[0])?;
         let columns = self.columns();
-        let mut sums = vec![0.0; rows * columns];
-        self.ensemble.walk(inputs[0], |row, weights| {
-            for weight in weights {
-                let sum = &mut sums[row * columns + weight.target as usize];
-                *sum = self.ensemble.rounded(*sum + weight.value);
-            }
-        })?;
+        let mut sums = self.ensemble.sums(inputs[0], columns)?;
         let mut chosen = Vec::with_capacity(rows);
         for row in sums.chunks_exact_mut(columns) {
             chosen.push(self.finish(row));

@@ -26,6 +26,8 @@ struct Walk<'a> {
     half: bool,
     opsets: BTreeMap<String, i64>,
     local: HashSet<(&'a str, &'a str)>,
+    /// Inputs that take maps.
+    maps: HashSet<&'a str>,
     operators: BTreeMap<(String, String), OperatorUse>,
     unsupported: BTreeMap<(String, String, String), OperatorUse>,
 }
@@ -44,6 +46,9 @@ pub fn check(model: &ModelProto) -> Findings {
         let fed: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
         for input in graph.input.iter().filter(|i| !fed.contains(i.name.as_str())) {
             walk.value(input, "input");
+            if ml::keyed(graph, &input.name).is_some() {
+                walk.maps.insert(&input.name);
+            }
         }
         let zipped = ml::zipped_outputs(graph);
         for output in graph.output.iter().filter(|o| !zipped.contains_key(o.name.as_str())) {
@@ -72,6 +77,10 @@ impl<'a> Walk<'a> {
                 )
             }
             None if role == "output" => return,
+            _ if role == "input" => format!(
+                "input '{}' is not a tensor (a sequence, an optional, or a map that is for more than one DictVectorizer or CastMap); export with tensors",
+                value.name
+            ),
             _ => format!("{role} '{}' is not a tensor (a sequence, map or optional); export with tensors", value.name),
         };
         self.refuse("", "(type)", &value.name, reason);
@@ -126,6 +135,8 @@ impl<'a> Walk<'a> {
             let hint = "a function defined in the file: inline it (onnx.inliner.inline_local_functions)".to_owned();
             self.refuse(domain, &node.op_type, &first, hint);
         } else if !support::is_known(domain, &node.op_type) {
+            self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
+        } else if ml::takes_maps(node) && !node.input.first().is_some_and(|i| self.maps.contains(i.as_str())) {
             self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
         } else if let Some(reason) = deny::reason(node, self.half) {
             self.refuse(domain, &node.op_type, &first, reason.to_owned());

@@ -8,6 +8,8 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math::{Add, Max};
 use tract_onnx::tract_hir::internal::*;
 
+use crate::server::engine::vector;
+
 /// Weights of the largest layer taken.
 const WEIGHTS: usize = 2_048;
 /// From so many rows on a matrix product is worth its preparations.
@@ -36,6 +38,7 @@ impl EvalOp for Dense {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        vector::clear();
         let rows = if inputs[0].rank() == 2 { inputs[0].shape()[0] } else { 1 };
         let plain = |input: usize| inputs[input].try_as_plain_ram()?.as_slice::<f32>();
         let bias = if inputs.len() > 2 { Some(plain(2)?) } else { None };

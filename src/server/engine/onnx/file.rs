@@ -6,7 +6,7 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Framework;
 
 use super::plan::deep;
-use super::{inline, support};
+use super::{inline, maps, support};
 use crate::server::engine::LoadError;
 
 /// Reads the file's graph, its own functions written out. Weights in files beside it are read when the graph is planned.
@@ -26,6 +26,7 @@ pub fn read(path: &Path) -> Result<ModelProto, LoadError> {
     let read = || {
         let mut model = support::reader().proto_model_for_path(path)?;
         inline::functions(&mut model);
+        maps::as_matrices(&mut model, path)?;
         Ok(model)
     };
     let model = deep(read).map_err(|e| {

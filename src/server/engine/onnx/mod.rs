@@ -10,6 +10,7 @@ pub mod fixes;
 pub mod guard;
 mod inline;
 pub mod library;
+mod maps;
 pub mod memory;
 pub mod model;
 #[cfg(feature = "onnxruntime")]

@@ -19,7 +19,7 @@ use super::model::{Core, Loaded, Output, Read, Run, RunError};
 use super::spec::Spec;
 use crate::server::engine::LoadError;
 use crate::server::engine::datatype::Datatype;
-use crate::server::engine::ml::tensor_of;
+use crate::server::engine::ml::{self, tensor_of};
 
 /// The library, once opened: a process has one.
 static OPENED: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
@@ -74,7 +74,7 @@ pub struct OrtCore {
 
 enum Source {
     File(PathBuf),
-    /// Rewritten: a ZipMap gives maps, which become tensors.
+    /// Rewritten: maps become tensors.
     Bytes(Vec<u8>),
 }
 
@@ -91,10 +91,10 @@ impl OrtCore {
             }
         }
         let (environment, file) = environment()?;
-        let source = if read.zipped.is_empty() {
-            Source::File(read.path.to_owned())
-        } else {
-            Source::Bytes(without_zips(&read.proto, read).encode_to_vec())
+        let has_maps = !read.zipped.is_empty() || read.inputs.iter().any(|input| input.keyed.is_some());
+        let source = match has_maps {
+            true => Source::Bytes(without_maps(&read.proto, read)?.encode_to_vec()),
+            false => Source::File(read.path.to_owned()),
         };
         let mut core = Self {
             inputs: read.inputs.clone(),
@@ -145,13 +145,20 @@ fn weights(read: &Read<'_>) -> u64 {
     constants.sum::<u64>().saturating_add(beside.map(|m| m.len()).sum())
 }
 
-/// The same graph with every ZipMap at its end passing the scores through, as the built-in engine does.
-fn without_zips(model: &ModelProto, read: &Read<'_>) -> ModelProto {
+/// The same graph with every ZipMap at its end passing the scores through, and every DictVectorizer the rows that its
+/// maps have become, as the built-in engine does.
+fn without_maps(model: &ModelProto, read: &Read<'_>) -> Result<ModelProto, LoadError> {
     let mut model = model.clone();
     if let Some(graph) = &mut model.graph {
-        for node in graph.node.iter_mut().filter(|n| n.output.iter().any(|o| read.zipped.contains_key(o))) {
-            (node.op_type, node.domain) = ("Identity".to_owned(), String::new());
-            node.attribute.clear();
+        for node in &mut graph.node {
+            if node.op_type == "CastMap" && ml::takes_maps(node) {
+                let message = format!("'{}' has a CastMap, which the built-in engine alone runs", read.shown);
+                return Err(LoadError::new(message));
+            }
+            if ml::takes_maps(node) || node.output.iter().any(|o| read.zipped.contains_key(o)) {
+                (node.op_type, node.domain) = ("Identity".to_owned(), String::new());
+                node.attribute.clear();
+            }
         }
         for output in graph.output.iter_mut().filter(|o| read.zipped.contains_key(&o.name)) {
             let scores = type_proto::Tensor { elem_type: 1, shape: None };
@@ -159,7 +166,7 @@ fn without_zips(model: &ModelProto, read: &Read<'_>) -> ModelProto {
                 Some(TypeProto { value: Some(type_proto::Value::TensorType(scores)), ..TypeProto::default() });
         }
     }
-    model
+    Ok(model)
 }
 
 fn datatype(kind: &ValueType) -> Option<Datatype> {
@@ -192,7 +199,13 @@ fn outputs(read: &Read<'_>, session: &Session) -> Result<Vec<Output>, LoadError>
             )));
         };
         let shape = outlet.dtype().tensor_shape().map(|shape| shape.iter().copied().collect::<Vec<i64>>());
-        let spec = declared.clone().unwrap_or_else(|| Spec { name: name.clone(), datatype, shape, dim_names: vec![] });
+        let spec = declared.clone().unwrap_or_else(|| Spec {
+            name: name.clone(),
+            datatype,
+            shape,
+            dim_names: vec![],
+            keyed: None,
+        });
         let labels = read.zipped.get(name).cloned().map(Arc::new);
         found.push(Output { spec: Spec { datatype, ..spec }, labels });
     }
@@ -288,6 +301,23 @@ fn wrapped(error: TractError) -> ort::Error {
     ort::Error::new(error.to_string())
 }
 
+/// Runs an expression with `$t` bound to the Rust type of a datatype of numbers; strings have a way of their own.
+macro_rules! with_number {
+    ($datatype:expr, $t:ident => $body:expr) => {
+        with_number!($datatype, $t => $body; Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32,
+            I64 i64, F16 f16, F32 f32, F64 f64)
+    };
+    ($datatype:expr, $t:ident => $body:expr; $($name:ident $rust:ty),*) => {
+        match $datatype {
+            $(Datatype::$name => {
+                type $t = $rust;
+                $body
+            })*
+            Datatype::Bytes => Err(ort::Error::new("strings are no numbers")),
+        }
+    };
+}
+
 fn into_ort(value: &Tensor, datatype: Datatype) -> ort::Result<DynValue> {
     let shape: Vec<i64> = value.shape().iter().map(|d| *d as i64).collect();
     let plain = value.try_as_plain_ram().map_err(wrapped)?;
@@ -295,55 +325,20 @@ fn into_ort(value: &Tensor, datatype: Datatype) -> ort::Result<DynValue> {
         let texts = plain.as_slice::<String>().map_err(wrapped)?;
         return Ok(OrtTensor::from_string_array((shape, texts))?.into_dyn());
     }
-    macro_rules! numbers {
-        ($t:ty) => {
-            Ok(OrtTensor::<$t>::from_array((shape, plain.as_slice::<$t>().map_err(wrapped)?.to_vec()))?.into_dyn())
-        };
-    }
-    match datatype {
-        Datatype::Bool => numbers!(bool),
-        Datatype::U8 => numbers!(u8),
-        Datatype::U16 => numbers!(u16),
-        Datatype::U32 => numbers!(u32),
-        Datatype::U64 => numbers!(u64),
-        Datatype::I8 => numbers!(i8),
-        Datatype::I16 => numbers!(i16),
-        Datatype::I32 => numbers!(i32),
-        Datatype::I64 => numbers!(i64),
-        Datatype::F16 => numbers!(f16),
-        Datatype::F32 => numbers!(f32),
-        Datatype::F64 => numbers!(f64),
-        Datatype::Bytes => Err(ort::Error::new("strings have a way of their own")),
-    }
+    with_number!(datatype, T => {
+        Ok(OrtTensor::<T>::from_array((shape, plain.as_slice::<T>().map_err(wrapped)?.to_vec()))?.into_dyn())
+    })
 }
 
 fn from_ort(value: &DynValue, datatype: Datatype) -> ort::Result<Tensor> {
-    fn sizes(shape: &ort::value::Shape) -> Vec<usize> {
-        shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect()
-    }
+    let sizes =
+        |shape: &ort::value::Shape| -> Vec<usize> { shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect() };
     if datatype == Datatype::Bytes {
         let (shape, texts) = value.try_extract_strings()?;
         return tensor_of(&sizes(shape), texts).map_err(wrapped);
     }
-    macro_rules! numbers {
-        ($t:ty) => {{
-            let (shape, values) = value.try_extract_tensor::<$t>()?;
-            Tensor::from_shape(&sizes(shape), values).map_err(wrapped)
-        }};
-    }
-    match datatype {
-        Datatype::Bool => numbers!(bool),
-        Datatype::U8 => numbers!(u8),
-        Datatype::U16 => numbers!(u16),
-        Datatype::U32 => numbers!(u32),
-        Datatype::U64 => numbers!(u64),
-        Datatype::I8 => numbers!(i8),
-        Datatype::I16 => numbers!(i16),
-        Datatype::I32 => numbers!(i32),
-        Datatype::I64 => numbers!(i64),
-        Datatype::F16 => numbers!(f16),
-        Datatype::F32 => numbers!(f32),
-        Datatype::F64 => numbers!(f64),
-        Datatype::Bytes => Err(ort::Error::new("strings have a way of their own")),
-    }
+    with_number!(datatype, T => {
+        let (shape, values) = value.try_extract_tensor::<T>()?;
+        Tensor::from_shape(&sizes(shape), values).map_err(wrapped)
+    })
 }

@@ -1,12 +1,14 @@
 //! What an input or output is: name, element type, shape.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto, type_proto};
 
 use crate::resources::{Signature, TensorSpec};
 use crate::server::engine::datatype::Datatype;
+use crate::server::engine::ml::{self, Keyed};
 
 /// An input or output of a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Spec {
     pub shape: Option<Vec<i64>>,
     /// A name for each dimension where the file gives one; empty strings otherwise.
     pub dim_names: Vec<String>,
+    /// The rows stand for maps, and come as such.
+    pub keyed: Option<Arc<Keyed>>,
 }
 
 impl Spec {
@@ -27,6 +31,7 @@ impl Spec {
             datatype: Datatype::from_onnx(tensor.elem_type)?,
             shape: None,
             dim_names: vec![],
+            keyed: None,
         };
         if let Some(shape) = &tensor.shape {
             let dims = shape.dim.iter().map(|d| match &d.value {
@@ -71,6 +76,7 @@ impl Spec {
             datatype: self.datatype.name().to_owned(),
             shape: self.shape.clone().unwrap_or_default(),
             dim_names: if self.dim_names.iter().all(String::is_empty) { vec![] } else { self.dim_names.clone() },
+            keys: self.keyed.as_ref().map(|keyed| keyed.names()),
         }
     }
 }
@@ -105,7 +111,9 @@ impl fmt::Display for Shown<'_> {
 /// The inputs a caller gives: those without a value in the file.
 pub fn inputs(graph: &GraphProto) -> Vec<Spec> {
     let given = |name: &str| graph.initializer.iter().any(|t| t.name == name);
-    graph.input.iter().filter(|i| !given(&i.name)).filter_map(Spec::from_proto).collect()
+    let keyed = |name: &str| ml::keyed(graph, name).map(Arc::new);
+    let specs = graph.input.iter().filter(|i| !given(&i.name)).filter_map(Spec::from_proto);
+    specs.map(|spec| Spec { keyed: keyed(&spec.name), ..spec }).collect()
 }
 
 /// Declared outputs, by position; `None` where the file gives no tensor type.

@@ -85,7 +85,9 @@ pub fn hint(domain: &str, operator: &str) -> &'static str {
             "export the model for inference, without training operators"
         }
         ("", _) => "export with an older opset or rewrite the layer with simpler operators",
-        ("ai.onnx.ml", "DictVectorizer" | "CastMap") => "export with tensor inputs in place of maps",
+        ("ai.onnx.ml", "DictVectorizer" | "CastMap") => {
+            "it takes a map that is an input of the model and that nothing else takes: export with that, or with tensors"
+        }
         ("ai.onnx.ml", _) => "convert with the option black_op naming this operator, or use a scoring script",
         ("com.microsoft", "DynamicQuantizeLSTM") => "quantize with static ranges, or serve the float model",
         ("com.microsoft", _) => "this is an operator of ONNX Runtime: save the model without its graph optimisations",

@@ -18,6 +18,7 @@ use super::verdict::{Verdict, Verdicts};
 use crate::server::engine::LoadError;
 use crate::server::engine::datatype::Datatype;
 use crate::server::engine::ml::{self, Labels};
+use crate::server::engine::vector;
 
 /// Sizes tried for open dimensions, after 1, where no plan for all sizes can be made.
 const OPEN_SIZES: [usize; 5] = [2, 4, 8, 16, 32];
@@ -164,7 +165,13 @@ fn outputs(
         })?;
         let spec = match spec {
             Some(spec) => spec,
-            None => Spec { name, datatype, dim_names: vec![String::new(); found.len()], shape: Some(found.clone()) },
+            None => Spec {
+                name,
+                datatype,
+                dim_names: vec![String::new(); found.len()],
+                shape: Some(found.clone()),
+                keyed: None,
+            },
         };
         let spec = if spec.shape.is_some() { spec } else { Spec { shape: Some(found), ..spec } };
         outputs.push(Output { spec, labels });
@@ -188,11 +195,19 @@ impl Running {
 
     fn run(&mut self, budget: Option<&Budget>, peak: &AtomicU64, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let Self { plan, state, verdicts, threads } = self;
-        let Some(budget) = budget else { return threads.run(|| state.run(inputs)) };
-        match verdicts.of(plan, budget, peak, &inputs)? {
-            Verdict::Free => threads.run(|| state.run(inputs)),
-            Verdict::Watched => threads.run(|| memory::run_watched(state, &plan.ledger, budget, peak, inputs)),
-        }
+        let verdict = match budget {
+            Some(budget) => verdicts.of(plan, budget, peak, &inputs)?,
+            None => Verdict::Free,
+        };
+        let outputs = match (verdict, budget) {
+            (Verdict::Watched, Some(budget)) => {
+                threads.run(|| memory::run_watched(state, &plan.ledger, budget, peak, inputs))
+            }
+            _ => threads.run(|| state.run(inputs)),
+        };
+        // For whoever writes the answer.
+        vector::clear();
+        outputs
     }
 }
 

@@ -23,6 +23,19 @@ pub enum Cell<'a> {
 }
 
 impl Cell<'_> {
+    /// The value as an element of a tensor; `missing` says whether null stands for a missing number.
+    pub fn element<T: Element>(&self, missing: bool) -> Result<T, String> {
+        match self {
+            Self::Null if missing => T::missing(),
+            Self::Null => Err("null is not a value here".to_owned()),
+            Self::Truth(v) => T::from_truth(*v),
+            Self::Signed(v) => T::from_signed(*v),
+            Self::Unsigned(v) => T::from_unsigned(*v),
+            Self::Float(v) => T::from_float(*v),
+            Self::Text(v) => T::from_text(v),
+        }
+    }
+
     /// The name of a column: frames may number their columns.
     pub fn into_name(self) -> String {
         match self {
@@ -81,16 +94,7 @@ trait Column {
 
 impl<T: Element> Column for Flat<T> {
     fn push(&mut self, cell: &Cell<'_>) -> Result<(), String> {
-        let value = match cell {
-            Cell::Null if self.allows_missing() => T::missing(),
-            Cell::Null => Err("null is not a value here".to_owned()),
-            Cell::Truth(v) => T::from_truth(*v),
-            Cell::Signed(v) => T::from_signed(*v),
-            Cell::Unsigned(v) => T::from_unsigned(*v),
-            Cell::Float(v) => T::from_float(*v),
-            Cell::Text(v) => T::from_text(v),
-        };
-        self.push(value)
+        self.push(cell.element(self.allows_missing()))
     }
 
     fn finish(self: Box<Self>, shape: Vec<usize>) -> Result<Given, String> {

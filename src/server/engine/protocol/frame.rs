@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use tract_onnx::prelude::Tensor;
 
 use super::columns::{Frame, Wanted};
+use super::maps;
 use super::mlflow::Cast;
 use super::nested::{Array, Given};
 use super::score::InputData;
@@ -78,6 +79,13 @@ impl InputData<'_, '_> {
             let width = given.shape.get(1).copied().unwrap_or(1);
             return Err(E::custom(format!("ragged: rows have {width} values for {} columns", columns.len())));
         }
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        self.put_matrix(&names, given)
+    }
+
+    /// The only input, which may take maps: then the columns are keys.
+    fn put_matrix<E: Error>(&mut self, columns: &[&str], given: Given) -> Result<(), E> {
+        let given = maps::by_column(&self.slots.specs[0], columns, given).map_err(E::custom)?;
         self.slots.put(0, given).map_err(E::custom)
     }
 
@@ -97,10 +105,11 @@ impl InputData<'_, '_> {
         if let Some([(twice, _), _]) = given.array_windows().find(|[(a, _), (b, _)]| a == b) {
             return Err(E::custom(format!("column '{twice}' is given twice")));
         }
-        let tensors: Vec<Tensor> = given.into_iter().map(|(_, given)| given.tensor).collect();
+        let (names, given): (Vec<String>, Vec<Given>) = given.into_iter().unzip();
+        let tensors: Vec<Tensor> = given.into_iter().map(|given| given.tensor).collect();
         let tensor = Tensor::stack_tensors(1, &tensors).map_err(E::custom)?;
         let shape = tensor.shape().to_vec();
-        self.slots.put(0, Given { tensor, shape }).map_err(E::custom)
+        self.put_matrix(&names.iter().map(String::as_str).collect::<Vec<_>>(), Given { tensor, shape })
     }
 
     /// Each column as the input of its name.

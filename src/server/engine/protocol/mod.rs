@@ -3,6 +3,7 @@
 pub mod columns;
 pub mod frame;
 pub mod invocations;
+mod maps;
 pub mod mlflow;
 pub mod nested;
 mod plain;

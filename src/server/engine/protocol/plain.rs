@@ -41,7 +41,11 @@ fn only(slots: &mut Slots<'_>, cursor: &mut Cursor<'_>) -> Option<Form> {
 }
 
 fn value(slots: &mut Slots<'_>, index: usize, cursor: &mut Cursor<'_>) -> Option<()> {
-    let given = Array { datatype: slots.specs[index].datatype, missing: true }.scan(cursor)?;
+    let spec = &slots.specs[index];
+    if spec.keyed.is_some() {
+        return None;
+    }
+    let given = Array { datatype: spec.datatype, missing: true }.scan(cursor)?;
     slots.put(index, given).ok()
 }
 

@@ -9,10 +9,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use tract_onnx::prelude::{TValue, TVec};
 
-use super::nested::Array;
+use super::maps::Value;
 use super::{Fault, Slots, mlflow, plain, v2_input, write};
 use crate::resources::mlmodel::{Answer, Inputs};
 use crate::server::engine::onnx::model::{OnnxModel, Output};
+use crate::server::engine::onnx::spec::Spec;
 
 /// Whose rules a `/score` body follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,8 +170,8 @@ fn named<'de, A: MapAccess<'de>>(
         Err(_) if skip_unknown => return map.next_value::<IgnoredAny>().map(|_| ()),
         Err(why) => return Err(A::Error::custom(why)),
     };
-    let array = Array { datatype: slots.specs[index].datatype, missing: true };
-    let given = map.next_value_seed(array).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
+    let value = Value::of(&slots.specs[index]);
+    let given = map.next_value_seed(value).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
     slots.put(index, given).map_err(A::Error::custom)
 }
 
@@ -179,13 +180,11 @@ fn list<'de, R: serde_json::de::Read<'de>>(
     json: &mut serde_json::Deserializer<R>,
 ) -> Result<(), String> {
     let spec = only(slots)?;
-    let array = Array { datatype: spec.datatype, missing: true };
-    let name = spec.name.clone();
-    let given = array.deserialize(json).map_err(|e| format!("input '{name}': {e}"))?;
+    let given = Value::of(spec).deserialize(json).map_err(|e| format!("input '{}': {e}", spec.name))?;
     slots.put(0, given)
 }
 
-fn only<'s>(slots: &'s Slots<'_>) -> Result<&'s crate::server::engine::onnx::spec::Spec, String> {
+fn only<'m>(slots: &Slots<'m>) -> Result<&'m Spec, String> {
     match slots.specs {
         [spec] => Ok(spec),
         specs => {
@@ -222,8 +221,8 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Form, A::Error> {
         self.dialect.allows(mlflow::list_allowed).map_err(A::Error::custom)?;
         let spec = only(self.slots).map_err(A::Error::custom)?;
-        let (array, name) = (Array { datatype: spec.datatype, missing: true }, spec.name.clone());
-        let given = array.read_seq(seq).map_err(|e| A::Error::custom(format!("input '{name}': {e}")))?;
+        let given =
+            Value::of(spec).read_seq(seq).map_err(|e| A::Error::custom(format!("input '{}': {e}", spec.name)))?;
         self.slots.put(0, given).map_err(A::Error::custom)?;
         Ok(Form::Tensors)
     }
@@ -274,8 +273,8 @@ impl<'de> Visitor<'de> for InputData<'_, '_> {
                 let index = self.slots.find("data").map_err(|why| {
                     A::Error::custom(if tensors { why } else { "'data' is given without 'columns'".to_owned() })
                 })?;
-                let array = Array { datatype: self.slots.specs[index].datatype, missing: true };
-                let given = array.deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
+                let value = Value::of(&self.slots.specs[index]);
+                let given = value.deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
                 let given = given.map_err(|e| A::Error::custom(format!("input 'data': {e}")))?;
                 self.slots.put(index, given).map_err(A::Error::custom)?;
                 Ok(Form::Tensors)

@@ -72,7 +72,13 @@ pub fn server() -> Value {
 }
 
 fn tensor(spec: &Spec) -> Value {
-    json!({"name": spec.name, "datatype": spec.datatype.name(), "shape": spec.shape.clone().unwrap_or_default()})
+    let mut tensor =
+        json!({"name": spec.name, "datatype": spec.datatype.name(), "shape": spec.shape.clone().unwrap_or_default()});
+    if let Some(keyed) = &spec.keyed {
+        // Rows hold the values in the order of these.
+        tensor["parameters"] = json!({"keys": keyed.names()});
+    }
+    tensor
 }
 
 /// `GET /v2/models/{name}`

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::Slots;
+use super::maps::Value;
 use super::nested::{Array, Given};
 use super::scan::{Cursor, Number};
 
@@ -127,7 +128,7 @@ impl<'de> Visitor<'de> for Input<'_, '_> {
                 "parameters" => parameters = map.next_value()?,
                 "data" => match index {
                     Some(index) => {
-                        given = Some(map.next_value_seed(self.array(index)).map_err(|e| self.about(index, e))?)
+                        given = Some(map.next_value_seed(self.value(index)).map_err(|e| self.about(index, e))?)
                     }
                     None => early = Some(map.next_value()?),
                 },
@@ -139,7 +140,7 @@ impl<'de> Visitor<'de> for Input<'_, '_> {
         let index = index.ok_or_else(|| A::Error::custom("an input has no name"))?;
         let about = |why: String| A::Error::custom(format!("input '{}': {why}", self.slots.specs[index].name));
         if let Some(raw) = early {
-            let read = self.array(index).deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
+            let read = self.value(index).deserialize(&mut serde_json::Deserializer::from_str(raw.get()));
             given = Some(read.map_err(|e| self.about::<A::Error>(index, e))?);
         }
         parameters.refused().map_err(about)?;
@@ -163,18 +164,14 @@ impl<'de> Visitor<'de> for Input<'_, '_> {
     }
 }
 
-impl Input<'_, '_> {
-    fn array(&self, index: usize) -> Array {
-        array(self.slots, index)
+impl<'m> Input<'_, 'm> {
+    fn value(&self, index: usize) -> Value<'m> {
+        Value { spec: &self.slots.specs[index], missing: false }
     }
 
     fn about<E: Error>(&self, index: usize, error: impl fmt::Display) -> E {
         E::custom(format!("input '{}': {error}", self.slots.specs[index].name))
     }
-}
-
-fn array(slots: &Slots<'_>, index: usize) -> Array {
-    Array { datatype: slots.specs[index].datatype, missing: false }
 }
 
 impl Entry {
@@ -202,7 +199,9 @@ impl Entry {
                 typed.then_some(())
             }
             ("data", Some(index)) if given.is_none() => {
-                given = Some(array(slots, index).scan(cursor)?);
+                let spec = &slots.specs[index];
+                let array = Array { datatype: spec.datatype, missing: false };
+                given = Some(spec.keyed.is_none().then_some(array)?.scan(cursor)?);
                 Some(())
             }
             _ => None,
