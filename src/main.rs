@@ -22,7 +22,10 @@ fn main() -> ExitCode {
         .display_env_section(false)
         .display_location_section(false)
         .install()
-        .and_then(|()| run(args));
+        .and_then(|()| {
+            hush_engine();
+            run(args)
+        });
     let Err(report) = outcome else { return ExitCode::SUCCESS };
     let error = report.downcast_ref::<CliError>();
     match error {
@@ -32,6 +35,19 @@ fn main() -> ExitCode {
         None => note(&format!("error: {report:#}")),
     }
     ExitCode::from(error.map_or(1, CliError::exit_code))
+}
+
+/// A panic over a broken model is caught where the model is planned, and told as an error: the terminal needs no second
+/// account of it.
+fn hush_engine() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() == Some(server::engine::PLANNING) {
+            tracing::error!("{info}");
+        } else {
+            before(info);
+        }
+    }));
 }
 
 fn run(args: Args) -> Result<()> {

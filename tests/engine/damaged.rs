@@ -54,6 +54,16 @@ fn a_graph_in_a_circle_is_refused() {
 }
 
 #[test]
+fn an_output_that_nothing_makes_is_named() {
+    let folder = folder();
+    let shape = [Dim::Named("n"), Dim::N(2)];
+    let (x, y) = (vec![value("x", FLOAT, &shape)], vec![value("yy", FLOAT, &shape)]);
+    let message =
+        refused(&build::save(folder.path(), "far.onnx", &model(x, y, vec![node("Neg", &["x"], &["y"])], vec![])));
+    assert_eq!(message, "the graph in 'far.onnx' makes no 'yy', its output; export it again");
+}
+
+#[test]
 fn weights_that_lie_beside_the_model_and_are_not_there_are_named() {
     let folder = folder();
     let mut far = weights("w", &[4, 3], &[]);

@@ -265,6 +265,7 @@ pub fn load(source: &ModelSource, log: &dyn Fn(&str)) -> Result<Arc<dyn Servable
 }
 
 pub use onnx::library::{Places, look_in};
+pub use onnx::plan::PLANNING;
 
 /// The OpenAPI document (2, 3 or 3.1; none for other versions) of a deployment that takes `body` and gives `answer`, which
 /// are schemas.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::Framework;
 
 use super::plan::deep;
@@ -45,7 +45,21 @@ pub fn read(path: &Path) -> Result<ModelProto, LoadError> {
     {
         return Err(LoadError::new(format!("'{shown}' names two inputs '{problem}'; export it again")));
     }
+    if let Some(name) = graph.output.iter().map(|output| output.name.as_str()).find(|name| !is_made(graph, name)) {
+        return Err(LoadError::new(format!("the graph in '{shown}' makes no '{name}', its output; export it again")));
+    }
     Ok(model)
+}
+
+/// Whether a value of that name comes from a node, an input or a stored tensor.
+fn is_made(graph: &GraphProto, name: &str) -> bool {
+    graph.node.iter().any(|node| node.output.iter().any(|made| made == name))
+        || graph.input.iter().any(|input| input.name == name)
+        || graph.initializer.iter().any(|tensor| tensor.name == name)
+        || graph
+            .sparse_initializer
+            .iter()
+            .any(|tensor| tensor.values.as_ref().is_some_and(|values| values.name == name))
 }
 
 fn duplicate(mut names: Vec<&str>) -> Option<String> {

@@ -26,6 +26,9 @@ pub type Shapes = Vec<Vec<usize>>;
 
 /// Deep graphs recurse deeply while they are read and planned.
 const STACK: usize = 64 << 20;
+/// Name of the threads on which models are read and planned. A panic there, over a file that no exporter writes, is told
+/// as an error.
+pub const PLANNING: &str = "engine-plan";
 /// Plans kept for models that need one per shape.
 const KEPT: usize = 8;
 
@@ -33,7 +36,7 @@ const KEPT: usize = 8;
 pub fn deep<T: Send>(work: impl FnOnce() -> TractResult<T> + Send) -> TractResult<T> {
     thread::scope(|scope| {
         let worker = thread::Builder::new()
-            .name("engine-plan".to_owned())
+            .name(PLANNING.to_owned())
             .stack_size(STACK)
             .spawn_scoped(scope, AssertUnwindSafe(work))
             .map_err(|e| format_err!("no thread to plan on: {e}"))?;
