@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::CliError;
 use super::output::{Table, bytes, note, one_line, print, print_json, time};
 use super::{Session, confirm, progress};
-use crate::resources::python::{BuildRequest, BuildStep, CleanRequest, HeldEnvironment};
+use crate::resources::python::{BuildRequest, BuildStep, CleanRequest, HeldEnvironment, few};
 
 /// Flags of `environment build`.
 #[derive(Debug, Args)]
@@ -53,8 +53,8 @@ fn row(held: &HeldEnvironment) -> [String; 8] {
         held.packages.len().to_string(),
         bytes(held.size_bytes),
         time(held.last_used_ms),
-        dash(held.names.join(", ")),
-        dash(held.used_by.join(", ")),
+        dash(few(&held.names)),
+        dash(few(&held.used_by)),
     ]
 }
 
@@ -101,7 +101,9 @@ pub(super) async fn clean(session: &Session, keys: Vec<String>, unused_for: Opti
     if session.json() {
         print_json(&answer)?;
     } else {
-        print(&format!("removed {} environments, {} are free again", answer.removed.len(), bytes(answer.freed())))?;
+        let count = answer.removed.len();
+        let noun = if count == 1 { "environment" } else { "environments" };
+        print(&format!("removed {count} {noun}, {} are free again", bytes(answer.freed())))?;
     }
     match answer.kept.as_slice() {
         [] => Ok(()),

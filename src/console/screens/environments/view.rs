@@ -12,7 +12,7 @@ use crate::console::look::ui::{cut, span, wrap};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::bar;
 use crate::console::widgets::table::Table;
-use crate::resources::python::HeldEnvironment;
+use crate::resources::python::{HeldEnvironment, few};
 
 const BAR: u16 = 24;
 
@@ -23,8 +23,8 @@ const UNNAMED: &str = "CliV2AnonymousEnvironment:";
 pub(super) fn called(held: &HeldEnvironment) -> String {
     let given: Vec<&str> = held.names.iter().map(String::as_str).filter(|name| !name.starts_with(UNNAMED)).collect();
     match (given.is_empty(), held.used_by.is_empty()) {
-        (false, _) => given.join(", "),
-        (true, false) => format!("(unnamed, for {})", held.used_by.join(", ")),
+        (false, _) => few(&given),
+        (true, false) => format!("(unnamed, for {})", few(&held.used_by)),
         (true, true) => format!("(unnamed {})", held.key.get(..8).unwrap_or(&held.key)),
     }
 }
