@@ -37,13 +37,21 @@ def load(path):
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.suffix in (".pkl", ".pickle", ".joblib"))
     if len(files) != 1:
         raise Refused(f"one pickle is converted at a time; there are {len(files)}")
+    if files[0].suffix == ".onnx":
+        raise Refused(f"'{files[0].name}' is ONNX already; register it without a conversion")
     sys.path.append(str(folder))
     try:
         import joblib
-
-        return joblib.load(files[0]), "predict", folder
     except ImportError:
-        return pickle.loads(files[0].read_bytes()), "predict", folder
+        joblib = None
+    try:
+        model = joblib.load(files[0]) if joblib else pickle.loads(files[0].read_bytes())
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300].rstrip(": ")
+        raise Refused(
+            f"'{files[0].name}' cannot be loaded ({why}); it must be a pickle, and its environment hold the packages it was saved with"
+        ) from error
+    return model, "predict", folder
 
 
 def example(folder):

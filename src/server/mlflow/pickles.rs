@@ -11,8 +11,8 @@ const DEPTH: usize = 4;
 pub fn note(path: &Path) -> Option<String> {
     let file = find(path)?;
     Some(format!(
-        "'{}' is a pickle: loading it runs whatever code is in it. Registering it is harmless; a deployment of it is a \
-         program that runs on this machine with your rights. Deploy pickles only of people you trust.",
+        "'{}' is a pickle: loading it runs whatever code is in it. To keep it is harmless; a deployment or a conversion of \
+         it is a program that runs on this machine with your rights. Trust whom it comes from before either.",
         file.display()
     ))
 }

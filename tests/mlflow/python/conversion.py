@@ -80,6 +80,10 @@ with House() as house:
         asked = ["model", "register", "--name", "pickled", "--path", folder, "--convert", "onnx"]
         said = house.command(*asked, code=1)
         assert "name an environment" in said, said
+        junk = house.folder / "junk.pkl"
+        junk.write_text("no pickle")
+        said = house.command("model", "register", "--name", "junk", "--path", junk, *asked[-2:], "--environment", "azureml:sk:1", code=1)
+        assert "'junk.pkl' cannot be loaded (" in said, said
         house.command(*asked, "--version", "2", "--environment", "azureml:sk:1")
         house.deploy("converted", "pickled", "azureml:pickled:2")
         status, _, text = house.ask("converted", "pickled", cases.frame(["b", "a"], [[0.5, 1.0]]))
