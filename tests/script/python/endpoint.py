@@ -165,13 +165,12 @@ def as_azure_passes_it(call, answer):
 
 
 def log_differences(situation, published, ours):
-    """Both streams arrive in one log: the lines are the same, whatever their order between the streams; the workspace's own are no
-    script's."""
+    """Both streams arrive in one log: the lines are the same, whatever their order between the streams, and come as they were
+    written; the workspace's own bear its stamp."""
     expected = compare.lines(published["stdout"]) + compare.lines(published["stderr"])
-    lines = (re.fullmatch(r"\S+Z \[0\] [A-Z]+ - (.*)", line) for line in ours.split("\n"))
-    its_own = r"Worker \d+ \(process |the model answered \d+: "
-    told = [line.group(1) for line in lines if line and not re.match(its_own, line.group(1))]
-    found = compare.lines("\n".join(told))
+    _, _, told = ours.partition("\nContainer logs:\n")
+    its_own = r"\d{4}-\d\d-\d\dT\S+Z (\[0\] )?[A-Z]+ - "
+    found = compare.lines("\n".join(line for line in told.split("\n") if not re.match(its_own, line)))
     missing, added = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
     said = ["- " + line[:300] for line in missing] + ["+ " + line[:300] for line in added]
     return [f"{situation.name}: log of the deployment\n    " + "\n    ".join(said)] if said else []

@@ -43,9 +43,11 @@ pub fn service_time(shared: &Shared, took: Duration) {
     smooth(&shared.usual_ns, if usual == 0 { took } else { took.min(usual.saturating_mul(4)) });
 }
 
-/// A model's failure belongs in its log; the caller's mistakes do not.
+/// A model's failure belongs in its log; the caller's mistakes do not. A script says in its own what was wrong, and this line
+/// would come in the midst of that.
 pub fn failure(shared: &Shared, cell: &Cell, response: &ScoreResponse) {
-    if (200..300).contains(&response.status) || response.caller_fault {
+    let is_script = shared.settings.processes.is_some();
+    if (200..300).contains(&response.status) || response.caller_fault || is_script {
         return;
     }
     let body = String::from_utf8_lossy(&response.body[..response.body.len().min(2_000)]).into_owned();
