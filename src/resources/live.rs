@@ -288,13 +288,37 @@ fn is_false(is: &bool) -> bool {
     !is
 }
 
-/// The stamp that Azure's inference server puts on a line such as `2026-01-31 10:00:00,123 I [42] azmlinfsrv - text`: its
-/// letter of severity, and the line from `[42]` on (reference scoring-and-mlflow §1.5).
+/// The stamp that Azure's inference server puts on a line such as `2026-01-31 10:00:00,123 I [42] azmlinfsrv - text`, or before
+/// its version 0.8 `2026-01-31 10:00:00,123 | root | INFO | text`: its letter of severity, and the line from `[42]` or `root`
+/// on (reference scoring-and-mlflow §1.5).
 pub fn server_stamp(line: &str) -> Option<(char, &str)> {
     let (date, rest) = line.split_once(' ')?;
     let (time, rest) = rest.split_once(' ')?;
-    let (letter, rest) = rest.split_once(' ')?;
-    let is_time = date.len() == 10 && time.len() == 12 && date.starts_with(|c: char| c.is_ascii_digit());
-    let letter = letter.parse().ok().filter(|letter| "DIWEC".contains(*letter))?;
-    (is_time && rest.starts_with('[')).then_some((letter, rest))
+    if date.len() != 10 || time.len() != 12 || !date.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (level, rest) = match rest.strip_prefix("| ") {
+        Some(rest) => (rest.split(" | ").nth(1)?, rest),
+        None => rest.split_once(' ').filter(|(level, rest)| level.len() == 1 && rest.starts_with('['))?,
+    };
+    let letter = level.chars().next().filter(|letter| "DIWEC".contains(*letter))?;
+    Some((letter, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server_stamp;
+
+    #[test]
+    fn the_stamps_of_new_and_old_servers_are_told_from_what_a_script_says() {
+        let new = "2026-01-31 10:00:00,123 W [42] azmlinfsrv - text";
+        assert_eq!(server_stamp(new), Some(('W', "[42] azmlinfsrv - text")));
+        let old = "2026-01-31 10:00:00,123 | root | ERROR | Encountered Exception";
+        assert_eq!(server_stamp(old), Some(('E', "root | ERROR | Encountered Exception")));
+        for other in
+            ["", "2026-01-31", "2026-01-31 10:00:00,123 I am here", "2026-01-31 10:00:00,123 | what", "a b c [d"]
+        {
+            assert_eq!(server_stamp(other), None, "{other}");
+        }
+    }
 }

@@ -9,6 +9,8 @@ use super::{requirements, skinny};
 
 /// Changes when environments are built differently, so that older ones are not taken for the same.
 const BUILDER: &str = "1";
+/// A package of Azure's that brings the official server, in a version of its own.
+const BRINGS_SERVER: &str = "azureml-defaults";
 /// The official server, whose behaviour the worker is to have.
 pub(super) const SERVER: &str = "azureml-inference-server-http";
 /// Versions that behave as the reference says.
@@ -40,7 +42,7 @@ impl<'a> Order<'a> {
         if spec.origin == Origin::Mlflow && !mlflow_full {
             skinny::exchange(&mut wanted, &mut notes);
         }
-        let inject = !spec.asks_for(SERVER);
+        let inject = !spec.asks_for(SERVER) && !spec.asks_for(BRINGS_SERVER);
         Self { spec, interpreter, requirements: wanted, inject, notes }
     }
 
@@ -94,8 +96,7 @@ impl<'a> Order<'a> {
     }
 
     pub fn warnings(&self) -> Vec<String> {
-        let asked = self.spec.asks_for("azureml-defaults");
-        if self.inject && self.spec.origin == Origin::Files && !asked {
+        if self.inject && self.spec.origin == Origin::Files {
             return vec![format!(
                 "{SERVER} is not among the packages of '{}': it was added here, but on Azure the deployment would stop \
                  with exit code 100. Add it to the conda file, below `- pip:`",
@@ -180,6 +181,8 @@ mod tests {
             let spec = spec(origin, &[line]);
             assert!(order(&spec, false).warnings().is_empty(), "{line}");
         }
+        let old = spec(Origin::Files, &["azureml-defaults==1.53.0"]);
+        assert!(!order(&old, false).inject, "it brings the server that goes with it");
         let own = spec(Origin::Files, &["azureml_inference_server_http==1.4.0"]);
         assert!(!order(&own, false).inject && order(&own, false).warnings().is_empty());
     }
