@@ -134,9 +134,7 @@ impl<'a> Walk<'a> {
         if self.local.contains(&(domain, node.op_type.as_str())) {
             let hint = "a function defined in the file: inline it (onnx.inliner.inline_local_functions)".to_owned();
             self.refuse(domain, &node.op_type, &first, hint);
-        } else if !support::is_known(domain, &node.op_type) {
-            self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
-        } else if ml::takes_maps(node) && !node.input.first().is_some_and(|i| self.maps.contains(i.as_str())) {
+        } else if !support::is_known(domain, &node.op_type) || !self.gives_maps(node) {
             self.refuse(domain, &node.op_type, &first, support::hint(domain, &node.op_type).to_owned());
         } else if let Some(reason) = deny::reason(node, self.half) {
             self.refuse(domain, &node.op_type, &first, reason.to_owned());
@@ -151,6 +149,11 @@ impl<'a> Walk<'a> {
                 self.graph(graph, depth + 1);
             }
         }
+    }
+
+    /// Whether a node that takes maps has them from the caller: inside the graph there are none.
+    fn gives_maps(&self, node: &NodeProto) -> bool {
+        !ml::takes_maps(node) || node.input.first().is_some_and(|input| self.maps.contains(input.as_str()))
     }
 
     fn refuse(&mut self, domain: &str, operator: &str, node: &str, reason: String) {

@@ -53,16 +53,17 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
 pub fn by_column(spec: &Spec, columns: &[&str], given: Given) -> Result<Given, String> {
     let Some(keyed) = &spec.keyed else { return Ok(given) };
     let places: Vec<Option<i64>> = columns.iter().map(|name| keyed.place(name)).collect::<Result<_, _>>()?;
-    with_element!(spec.datatype, T => {
-        let plain = given.tensor.try_as_plain_ram().map_err(|e| e.to_string())?;
-        let values = plain.as_slice::<T>().map_err(|e| e.to_string())?;
-        let mut rows = Rows::<T>::new(keyed, true);
-        for row in values.chunks_exact(places.len().max(1)) {
-            let entries = places.iter().zip(row).filter_map(|(place, value)| Some(((*place)?, value.clone())));
-            rows.take(entries.collect())?;
-        }
-        rows.finish()
-    })
+    with_element!(spec.datatype, T => spread(Rows::<T>::new(keyed, true), &places, &given.tensor))
+}
+
+fn spread<T: Element>(mut rows: Rows<'_, T>, places: &[Option<i64>], matrix: &Tensor) -> Result<Given, String> {
+    let plain = matrix.try_as_plain_ram().map_err(|e| e.to_string())?;
+    let values = plain.as_slice::<T>().map_err(|e| e.to_string())?;
+    for row in values.chunks_exact(places.len().max(1)) {
+        let entries = places.iter().zip(row).filter_map(|(place, value)| Some(((*place)?, value.clone())));
+        rows.take(entries.collect())?;
+    }
+    rows.finish()
 }
 
 /// Rows being filled.

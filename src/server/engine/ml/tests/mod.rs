@@ -7,6 +7,11 @@ use tract_onnx::tract_hir::internal::*;
 use super::op::{Kernel, tensor_of};
 use super::operator;
 
+mod maps;
+mod texts;
+mod trees;
+mod votes;
+
 #[derive(Debug, Clone)]
 pub enum Value {
     Int(i64),
@@ -94,6 +99,11 @@ proptest! {
         let imputer = kernel(ML, "Imputer", &[("imputed_value_floats", Value::Floats(offset.clone())), ("replaced_value_float", Value::Float(f32::NAN))]).unwrap();
         let slow = wide(&holes, |i, v| if v.is_nan() { f64::from(offset[i]) } else { v });
         prop_assert!(close(&run(&imputer, &holes), &slow));
+        let whole: Vec<i64> = x.concat().iter().map(|v| *v as i64 % 3).collect();
+        let imputer = kernel(ML, "Imputer", &[("imputed_value_int64s", Value::Ints(vec![7, 8, 9])), ("replaced_value_int64", Value::Int(1))]).unwrap();
+        let filled = imputer.run(&[&tensor_of(&[x.len(), 3], whole.clone()).unwrap()]).unwrap().remove(0);
+        let slow: Vec<i64> = whole.iter().enumerate().map(|(i, v)| if *v == 1 { 7 + i as i64 % 3 } else { *v }).collect();
+        prop_assert_eq!(filled, tensor_of(&[x.len(), 3], slow).unwrap());
         let picks = vec![2i64, 0, 2];
         let extractor = kernel(ML, "ArrayFeatureExtractor", &[]).unwrap();
         let picked = extractor.run(&[&matrix(&x), &tensor_of(&[3], picks.clone()).unwrap()]).unwrap().remove(0);
@@ -182,9 +192,13 @@ proptest! {
     }
 
     #[test]
-    fn n_grams_are_counted(items in proptest::collection::vec(1i64..4, 0..14), skips in 0i64..3, shortest in 1i64..3) {
+    fn n_grams_are_counted(
+        items in proptest::collection::vec(1i64..4, 0..14), skips in 0i64..3, shortest in 1i64..3, mode in 0usize..3,
+    ) {
+        // In the order of the pool; the third and the fourth n-gram have each other's columns.
+        let weights = [0.5f32, 2.0, 3.0, 0.25];
         let counter = kernel("", "TfIdfVectorizer", &[
-            ("mode", Value::Text("TF".into())), ("min_gram_length", Value::Int(shortest)), ("max_gram_length", Value::Int(2)),
+            ("mode", Value::Text(["TF", "IDF", "TFIDF"][mode].into())), ("weights", Value::Floats(weights.to_vec())), ("min_gram_length", Value::Int(shortest)), ("max_gram_length", Value::Int(2)),
             ("max_skip_count", Value::Int(skips)), ("ngram_counts", Value::Ints(vec![0, 2])), ("ngram_indexes", Value::Ints(vec![0, 1, 3, 2])),
             ("pool_int64s", Value::Ints(vec![1, 2, 1, 2, 3, 3])),
         ]).unwrap();
@@ -200,6 +214,13 @@ proptest! {
                     _ => {}
                 }
             }
+        }
+        for (count, weight) in slow.iter_mut().zip([weights[0], weights[1], weights[3], weights[2]]) {
+            *count = match mode {
+                0 => *count,
+                1 => if *count > 0.0 { weight } else { 0.0 },
+                _ => *count * weight,
+            };
         }
         let given = counter.run(&[&tensor_of(&[items.len()], items).unwrap()]).unwrap().remove(0);
         prop_assert_eq!(given, tensor_of(&[4], slow.to_vec()).unwrap());
@@ -224,4 +245,12 @@ proptest! {
         }).collect();
         prop_assert_eq!(cut(("tokenexp", Value::Text("[a-z]+".into()))), words);
     }
+}
+
+#[test]
+fn every_operator_is_here() {
+    let tests = [include_str!("mod.rs"), include_str!("maps.rs"), include_str!("texts.rs"), include_str!("trees.rs")];
+    let tests = [tests.concat(), include_str!("votes.rs").to_owned()].concat();
+    let absent = super::OPERATORS.iter().filter(|operator| !tests.contains(&format!("\"{}\"", operator.name)));
+    assert_eq!(absent.map(|operator| operator.name).collect::<Vec<_>>(), [""; 0]);
 }
