@@ -15,6 +15,17 @@ pub const NOTE: &str = "mlconsole.note";
 /// Property of a deployment in which a local workspace says why it failed.
 pub const ERROR: &str = "mlconsole.error";
 
+/// Whether a property is the service's own word about a resource. Others are wishes of whoever made it, among them those
+/// under `mlconsole.` that say how a model is run.
+pub fn is_noted(property: &str) -> bool {
+    matches!(property, NOTE | ERROR | "AzureAsyncOperationUri") || property.starts_with("azureml.")
+}
+
+/// Whether a property of a deployment says how its model is run.
+pub fn is_setting(property: &str) -> bool {
+    property.starts_with("mlconsole.") && !is_noted(property)
+}
+
 /// What is particular to a deployment (reference §5.3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

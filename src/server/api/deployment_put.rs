@@ -11,6 +11,7 @@ use super::call::Call;
 use super::context::{entry, etag, overtaken, until_uncontended};
 use super::fault::Fault;
 use super::read;
+use crate::resources::deployment::{is_noted, is_setting};
 use crate::resources::ids::{AssetKind, AssetRef};
 use crate::resources::rules::{check_deployment, check_deployment_count, fill_deployment_defaults};
 use crate::resources::{Deployment, Endpoint, ProvisioningState};
@@ -76,7 +77,7 @@ impl ControlPlane {
         let operation = self.finished_operation("update", endpoint, Some(name), &call.who, "nothing to exchange");
         let mut stored = bare(wanted);
         stored.properties.provisioning_state = current.properties.provisioning_state;
-        for (kept, value) in current.properties.properties.iter().filter(|(kept, _)| is_ours(kept)) {
+        for (kept, value) in current.properties.properties.iter().filter(|(kept, _)| is_noted(kept)) {
             stored.properties.properties.insert(kept.clone(), value.clone());
         }
         let mut change = Change::new().operation(operation.clone());
@@ -274,15 +275,10 @@ fn runs_already(current: &Deployment, wanted: &Deployment) -> bool {
         && what_runs(current) == what_runs(wanted)
 }
 
-/// Whether a property of a deployment is the workspace's own word, which clients do not send back.
-fn is_ours(property: &str) -> bool {
-    property == "AzureAsyncOperationUri" || property.starts_with("mlconsole.")
-}
-
 /// What is written about a deployment without being run.
 fn labels(deployment: &Deployment) -> Value {
     let properties: std::collections::BTreeMap<_, _> =
-        deployment.properties.properties.iter().filter(|(name, _)| !is_ours(name)).collect();
+        deployment.properties.properties.iter().filter(|(name, _)| !is_noted(name)).collect();
     json!({
         "tags": deployment.tags, "description": deployment.properties.description, "properties": properties,
         "identity": deployment.identity.as_ref().map(|identity| &identity.identity_type),
@@ -299,7 +295,7 @@ fn what_runs(deployment: &Deployment) -> Deployment {
     same.tags.clear();
     same.properties.description = None;
     same.properties.provisioning_state = ProvisioningState::Succeeded;
-    same.properties.properties.clear();
+    same.properties.properties.retain(|name, _| is_setting(name));
     same
 }
 

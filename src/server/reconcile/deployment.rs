@@ -13,7 +13,7 @@ use super::script::{Loaded, Parts, Unless};
 use super::tracker::{Cancel, Stop, Tracker};
 use super::tuning::tuning_of;
 use super::{Reconciler, Serving, Slot, lock, rewrite, slot};
-use crate::resources::deployment::{ERROR, NOTE};
+use crate::resources::deployment::{ERROR, NOTE, is_setting};
 use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
 use crate::server::engine::ModelSource;
 use crate::server::gateway::{Pool, PoolSettings};
@@ -326,7 +326,7 @@ fn same_version(one: &Deployment, other: &Deployment) -> bool {
     let bare = |deployment: &Deployment| {
         let mut properties = deployment.properties.clone();
         properties.provisioning_state = ProvisioningState::default();
-        properties.properties.clear();
+        properties.properties.retain(|name, _| is_setting(name));
         properties.description = None;
         properties
     };

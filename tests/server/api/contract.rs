@@ -42,9 +42,19 @@ async fn the_same_deployment_again_changes_nothing_and_is_answered_like_any_othe
 
     // Anything that runs is another matter.
     tagged["properties"]["environmentVariables"] = json!({"A": "b"});
-    let reply = house.put(path, tagged).await.is(200);
+    let reply = house.put(path, tagged.clone()).await.is(200);
     assert_eq!(house.finish(&reply).await["status"], "Succeeded");
     assert!(!same_pool());
+
+    // So are the properties that say how the model is run; what the workspace noted is not.
+    tagged["properties"]["properties"] = json!({"mlconsole.max_batch": "many", "mlconsole.note": "mine"});
+    let reply = house.put(path, tagged.clone()).await.is(200);
+    let ended = house.finish(&reply).await;
+    assert!(ended["error"]["message"].to_string().contains("mlconsole.max_batch"), "{ended}");
+    tagged["properties"]["properties"] = json!({"mlconsole.max_batch": "4"});
+    let reply = house.put(path, tagged).await.is(200);
+    assert_eq!(house.finish(&reply).await["status"], "Succeeded");
+    assert_eq!(house.get(path).await.is(200).body["properties"]["properties"]["mlconsole.max_batch"], "4");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use crate::console::app::event::Effect;
 use crate::console::app::model::Model;
 use crate::console::app::nav::Place;
 use crate::console::app::options::Reach;
+use crate::resources::deployment::is_noted;
 use crate::resources::{ArmError, StringMap, rules, yaml};
 
 /// So often a submission that was overtaken by what does not concern it is made again by itself.
@@ -75,9 +76,7 @@ fn fill(model: &mut Model, place: &Place) {
 
 /// Leaves out what the service notes about a resource: it is nobody's wish and belongs in no file.
 pub fn own(properties: &mut StringMap) {
-    properties.retain(|name, _| {
-        !name.starts_with("mlconsole.") && !name.starts_with("azureml.") && name != "AzureAsyncOperationUri"
-    });
+    properties.retain(|name, _| !is_noted(name));
 }
 
 /// The resource that is edited came, or is still on its way.

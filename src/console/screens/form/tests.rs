@@ -282,3 +282,14 @@ fn a_deployment_of_a_kubernetes_endpoint_has_what_only_these_have() {
     let [Call::PutDeployment { deployment, .. }] = &calls(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(deployment.properties.endpoint_compute_type, "Kubernetes");
 }
+
+#[test]
+fn what_the_workspace_noted_goes_from_a_form_and_what_somebody_asked_for_stays() {
+    let mut properties = crate::resources::StringMap::new();
+    for name in ["mlconsole.note", "mlconsole.error", "AzureAsyncOperationUri", "azureml.x", "mlconsole.engine", "team"]
+    {
+        properties.insert(name.to_owned(), "x".to_owned());
+    }
+    super::change::own(&mut properties);
+    assert_eq!(properties.into_keys().collect::<Vec<_>>(), ["mlconsole.engine", "team"]);
+}
