@@ -105,7 +105,12 @@ impl Screen for EndpointScreen {
             Action::PreviousColour => Self::step(model, -1),
             Action::NextColour => Self::step(model, 1),
             Action::OpenTraffic => model.open(Place::Traffic(endpoint)),
-            Action::OpenTest => model.open(Place::Test { endpoint, deployment: None }),
+            Action::OpenTest => {
+                // The split would not lead to one without weight.
+                let deployment =
+                    name.filter(|name| selected(model).is_some_and(|(view, _)| view.weight(name).is_zero()));
+                model.open(Place::Test { endpoint, deployment })
+            }
             Action::OpenLogs => match name {
                 Some(deployment) => model.open(Place::Logs { endpoint, deployment }),
                 None => Vec::new(),

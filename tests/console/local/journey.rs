@@ -83,11 +83,13 @@ async fn a_newcomer_builds_shifts_undoes_and_takes_down() {
     person.until("the weights of before", |screen| screen.contains("blue 90 → 100")).await;
     assert_eq!(traffic(&colleague).await.get("blue"), Some(&Weight::FULL));
 
-    // a request, answered by blue
+    // a request to green, which was the last one looked at and has no traffic, and one that the split answers with blue
     person.press(&["esc", "x"]);
     person.see("input_data").await;
     person.press(&["enter"]);
-    person.until("the answer", |screen| screen.contains("200") && screen.contains("■ blue")).await;
+    person.until("the answer", |screen| screen.contains("200 OK · ▲ green")).await;
+    person.press(&["a", "enter"]);
+    person.until("another answer", |screen| screen.contains("200 OK · ■ blue")).await;
 
     // green has no traffic: it can go, but only under its name
     person.model.jump(Place::Endpoint("dinner".into()));

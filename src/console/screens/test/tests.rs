@@ -8,7 +8,7 @@ use crate::console::app::event::{Event, Feed};
 use crate::console::app::options::{Access, ContextEntry, Settings};
 use crate::console::app::saved::Saved;
 use crate::console::app::update::update;
-use crate::resources::{Deployment, Endpoint};
+use crate::resources::{Deployment, Endpoint, TrafficMap, Weight};
 
 fn opened(access: Access) -> Model {
     let context = ContextEntry { name: "local".into(), kind: "local workspace".into(), access };
@@ -171,6 +171,22 @@ fn each_endpoint_keeps_its_own_request() {
     assert_eq!(model.test.draft.text(), "");
     model.jump(Place::Test { endpoint: "restaurants".into(), deployment: Some("green".into()) });
     assert_eq!((model.test.draft.text().as_str(), model.test.draft.target.as_deref()), ("mine", Some("green")));
+}
+
+#[test]
+fn a_deployment_that_the_split_does_not_reach_is_asked_by_name() {
+    let mut model = opened(Access::Open);
+    let traffic = TrafficMap::from([("blue".to_owned(), Weight::percent(100))]);
+    let mut endpoint = Endpoint { name: "restaurants".into(), ..Endpoint::default() };
+    endpoint.properties.traffic = traffic;
+    let epoch = model.epoch;
+    update(&mut model, Event::Feed(epoch, Feed::Endpoints(vec![endpoint])));
+    for (selected, target) in [("blue", None), ("green", Some("green"))] {
+        model.jump(Place::Endpoint("restaurants".into()));
+        model.endpoint.deployment = Some(selected.into());
+        press(&mut model, KeyCode::Char('x'));
+        assert_eq!(model.test.draft.target.as_deref(), target);
+    }
 }
 
 #[test]
