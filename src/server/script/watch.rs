@@ -15,6 +15,11 @@ use crate::server::telemetry::{Level, lock};
 
 /// Where the system does not tell the end of a process at once.
 const BLIND_TICK: Duration = Duration::from_millis(50);
+/// The pause after a look at memory is at least so many times as long as the look, which takes longer the more processes there
+/// are.
+const LOOK_SHARE: u32 = 20;
+/// So long holds what was found of shared pages: to find out takes long where much is used.
+const SHARED_HOLDS: Duration = Duration::from_secs(1);
 /// What a dead worker's children may still say.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Read in one go.
@@ -37,6 +42,13 @@ pub struct Watch<'a> {
     pub stderr: Option<ChildStderr>,
 }
 
+/// What the pages of a worker and its children count too much, as they share some.
+#[derive(Default)]
+struct Shared {
+    bytes: u64,
+    found: Option<Instant>,
+}
+
 /// Watches until the worker has ended, its output is read, and nothing of it is left.
 pub fn watch(mut watch: Watch) {
     let pid = watch.child.id();
@@ -47,6 +59,7 @@ pub fn watch(mut watch: Watch) {
     let mut looked = Instant::now();
     let mut heard = 0;
     let spec = &watch.script.spec;
+    let mut shared = Shared::default();
     let mut tick = spec.memory.map_or(memory::RARELY, |limit| memory::pause(limit, spec.workers));
     loop {
         if handle.is_none() {
@@ -62,7 +75,7 @@ pub fn watch(mut watch: Watch) {
         if looked.elapsed() >= tick {
             looked = Instant::now();
             watch.worker.look(limit);
-            tick = watch.weigh(pid);
+            tick = watch.weigh(pid, &mut shared);
         }
         // Without a handle the process itself is asked; asked once too often it would only answer the same.
         if ended || (handle.is_none() && !matches!(watch.child.try_wait(), Ok(None))) {
@@ -132,22 +145,26 @@ impl Watch<'_> {
 
     /// Ends the worker if its instance takes more memory than it has, and the worker most of it; the answer is when to look
     /// again.
-    fn weigh(&self, pid: u32) -> Duration {
+    fn weigh(&self, pid: u32, shared: &mut Shared) -> Duration {
         let Some(limit) = self.script.spec.memory else { return memory::RARELY };
         let (instance, number, usage) = (self.place.instance, self.number, &self.script.usage);
+        let began = Instant::now();
         let mine = memory::resident(pid);
-        let (mut used, mut largest) = usage.note(instance, number, mine);
-        if used <= limit {
-            return memory::pause(limit - used, self.script.spec.workers);
-        }
+        let least = began.elapsed() * LOOK_SHARE;
+        let (mut used, mut largest) = usage.note(instance, number, mine.saturating_sub(shared.bytes));
         // Pages that parent and children share were counted for each of them.
-        if let Some(exact) = memory::proportional(pid).filter(|exact| *exact < mine) {
+        if used > limit
+            && shared.found.is_none_or(|at| at.elapsed() > SHARED_HOLDS)
+            && let Some(exact) = memory::proportional(pid).filter(|exact| *exact < mine)
+        {
+            *shared = Shared { bytes: mine - exact, found: Some(Instant::now()) };
             (used, largest) = usage.note(instance, number, exact);
         }
         if used > limit && largest {
             self.worker.kill(Order::Memory { used, limit });
         }
-        limit.checked_sub(used).map_or(memory::RARELY, |left| memory::pause(left, self.script.spec.workers))
+        let pause = limit.checked_sub(used).map(|left| memory::pause(left, self.script.spec.workers));
+        pause.map_or(memory::RARELY, |pause| pause.max(least).min(memory::RARELY))
     }
 }
 
