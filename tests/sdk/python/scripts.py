@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 
 import kit
 from azure.ai.ml.entities import CodeConfiguration, Environment, Model
@@ -111,6 +112,10 @@ with step("both containers have logs"):
     for words in ["loaded blue from", "azureml-models", "WARNING:root:scoring 2 rows", "POST /score 200"]:
         # A worker's output is read in batches.
         eventually(lambda: words in ml_client.online_deployments.get_logs("blue", NAME, lines=200), f"{words!r} is in the log")
+    lines = ml_client.online_deployments.get_logs("blue", NAME, lines=200).splitlines()
+    holds("WARNING:root:scoring 2 rows" in lines, "a script's lines come as it wrote them")
+    stamped = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[\d+\] azmlinfsrv - POST /score 200 \d+\.\d+ms \d+")
+    holds(any(stamped.fullmatch(line) for line in lines), lines)
     fetched = ml_client.online_deployments.get_logs("blue", NAME, lines=200, container_type="storage-initializer")
     holds("numpy==" in fetched, fetched)
 
