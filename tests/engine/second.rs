@@ -73,8 +73,9 @@ fn every_export_gets_the_same_answer_on_the_second_engine() {
     let wrong = wrong(&outcomes);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let answered = outcomes.iter().filter(|(_, outcome)| *outcome == crate::cases::Outcome::Passed).count();
-    // What the library itself does not run (a type error in the file, an operator for doubles) is refused.
-    assert!(answered + 6 >= outcomes.len(), "{answered} of {}", outcomes.len());
+    // What the library itself does not run (a type error in the file, an operator for doubles) is refused, and maps that
+    // become text.
+    assert!(answered + 8 >= outcomes.len(), "{answered} of {}", outcomes.len());
 }
 
 #[test]

@@ -9,7 +9,9 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor as OrtTensor, TensorElementType, ValueType};
 use prost::Message;
-use tract_onnx::pb::{ModelProto, TensorProto, TypeProto, type_proto};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, ModelProto, TensorProto, TypeProto, type_proto};
 use tract_onnx::prelude::*;
 
 use super::check;
@@ -145,20 +147,33 @@ fn weights(read: &Read<'_>) -> u64 {
     constants.sum::<u64>().saturating_add(beside.map(|m| m.len()).sum())
 }
 
-/// The same graph with every ZipMap at its end passing the scores through, and every DictVectorizer the rows that its
-/// maps have become, as the built-in engine does.
+/// The same graph with every ZipMap at its end passing the scores through, and every DictVectorizer and CastMap the rows
+/// that its maps have become, as the built-in engine does.
 fn without_maps(model: &ModelProto, read: &Read<'_>) -> Result<ModelProto, LoadError> {
     let mut model = model.clone();
     if let Some(graph) = &mut model.graph {
         for node in &mut graph.node {
-            if node.op_type == "CastMap" && ml::takes_maps(node) {
-                let message = format!("'{}' has a CastMap, which the built-in engine alone runs", read.shown);
-                return Err(LoadError::new(message));
+            let is_zip = node.output.iter().any(|o| read.zipped.contains_key(o));
+            if !is_zip && !ml::takes_maps(node) {
+                continue;
             }
-            if ml::takes_maps(node) || node.output.iter().any(|o| read.zipped.contains_key(o)) {
-                (node.op_type, node.domain) = ("Identity".to_owned(), String::new());
-                node.attribute.clear();
-            }
+            let cast = (node.op_type == "CastMap").then(|| node.attribute.iter().find(|a| a.name == "cast_to"));
+            let to = match cast.map(|to| to.map_or(&b"TO_FLOAT"[..], |to| &to.s)) {
+                None => None,
+                Some(b"TO_FLOAT") => Some(DataType::Float),
+                Some(b"TO_INT64") => Some(DataType::Int64),
+                Some(_) => {
+                    let message =
+                        format!("'{}' has a CastMap to text, which the built-in engine alone runs", read.shown);
+                    return Err(LoadError::new(message));
+                }
+            };
+            node.op_type = if to.is_some() { "Cast" } else { "Identity" }.to_owned();
+            node.domain.clear();
+            let kind = AttributeType::Int as i32;
+            let to =
+                to.map(|to| AttributeProto { name: "to".to_owned(), i: to as i64, r#type: kind, ..Default::default() });
+            node.attribute = to.into_iter().collect();
         }
         for output in graph.output.iter_mut().filter(|o| read.zipped.contains_key(&o.name)) {
             let scores = type_proto::Tensor { elem_type: 1, shape: None };
