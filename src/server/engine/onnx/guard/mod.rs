@@ -5,6 +5,7 @@
 //! instance. Here the values are looked at first, and a bad one is the caller's error. Working on the finished graph,
 //! the checks stand in no optimisation's way.
 
+mod argbest;
 mod best;
 mod blocks;
 mod sum;
@@ -160,6 +161,8 @@ pub fn install(model: &mut TypedModel) -> TractResult<()> {
             Some(Box::new(best::Best::new(op, place(model, node, "TopK", 1))))
         } else if let Some(sum) = sum::WholeSum::instead_of(model, node)? {
             Some(Box::new(sum))
+        } else if let Some(best) = argbest::ArgBest::instead_of(model, node)? {
+            Some(Box::new(best))
         } else if let Some(op) = node.op_as::<IfThenElse>() {
             let mut op = op.clone();
             install(&mut op.then_body)?;
