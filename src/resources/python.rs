@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::arm::StringMap;
 use super::deployment::Deployment;
 use super::document::FileError;
 use super::ids::AssetRef;
@@ -158,6 +159,8 @@ pub struct CheckRequest {
     pub inline: Option<InlineEnvironment>,
     pub instance_type: Option<String>,
     pub instance_count: u32,
+    /// Its `properties`, some of which say how the model is run.
+    pub properties: StringMap,
 }
 
 impl CheckRequest {
@@ -172,6 +175,7 @@ impl CheckRequest {
             scoring_script: file.code.as_ref().map(|code| code.scoring_script.clone()),
             instance_type: file.instance_type.clone(),
             instance_count: file.instance_count.unwrap_or(1),
+            properties: file.properties.clone(),
             ..Self::default()
         };
         match &file.model {
@@ -232,6 +236,7 @@ impl CheckRequest {
             environment: given(&properties.environment_id),
             instance_type: given(&properties.instance_type),
             instance_count: deployment.instances(),
+            properties: properties.properties.clone(),
             ..Self::default()
         }
     }

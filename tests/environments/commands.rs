@@ -152,6 +152,13 @@ fn a_deployment_is_checked_before_it_is_made() {
     says(&findings, "good packages", "1 package can be installed");
     desk.write("conda.yml", &conda);
 
+    let written = std::fs::read_to_string(desk.path("deployment.yml")).unwrap();
+    let wrong = "properties: {mlconsole.engine: torch}\nenvironment_variables: {WORKER_COUNT: many}\n";
+    desk.write("deployment.yml", &format!("{written}{wrong}"));
+    let (_, findings) = desk.check();
+    says(&findings, "failure properties", "\"mlconsole.engine\" is \"torch\"");
+    says(&findings, "failure file", "WORKER_COUNT is \"many\": give the number of processes of an instance, 1 to 64");
+    desk.write("deployment.yml", &written);
     desk.write("packages.txt", "tiny==1.0\n--index-url http://127.0.0.1:1/simple\n");
     let (_, findings) = desk.check();
     says(&findings, "notChecked packages", "not checked: ");

@@ -214,7 +214,23 @@ fn check_variables(problems: &mut Problems, deployment: &Deployment) {
             problems.add(target, format!("\"{name}\" cannot name an environment variable: use letters, digits and _."));
         } else if value.contains('\0') {
             problems.add(target, format!("The environment variable {name} holds a zero byte: remove it."));
+        } else if deployment.properties.code_configuration.is_some() {
+            check_worker(problems, target, name, value);
         }
+    }
+}
+
+/// The variables that the inference server of a scoring script reads as numbers.
+fn check_worker(problems: &mut Problems, target: String, name: &str, value: &str) {
+    let (most, what) = match name {
+        "WORKER_COUNT" => (64, "the number of processes of an instance, 1 to 64"),
+        "WORKER_TIMEOUT" => (u64::from(u32::MAX), "whole seconds, or 0 for no limit"),
+        _ => return,
+    };
+    let least = u64::from(name == "WORKER_COUNT");
+    if !value.trim().parse::<u64>().is_ok_and(|number| (least..=most).contains(&number)) {
+        let value = shorten(value);
+        problems.add(target, format!("The environment variable {name} is \"{value}\": give {what}."));
     }
 }
 

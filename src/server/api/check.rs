@@ -13,9 +13,10 @@ use crate::resources::asset::EnvironmentProperties;
 use crate::resources::ids::{AssetKind, AssetRef, AssetVersion};
 use crate::resources::instance_type;
 use crate::resources::python::{CheckAnswer, CheckRequest, Finding, Verdict};
-use crate::resources::{CodeVersion, EnvironmentVersion, ModelReport};
+use crate::resources::{CodeVersion, Deployment, EnvironmentVersion, ModelReport};
 use crate::server::environments::{Packages, Spec};
 use crate::server::mlflow;
+use crate::server::reconcile::check_settings;
 use crate::server::stop::Stop;
 use crate::server::store::Kind;
 use crate::server::telemetry::machine_memory;
@@ -33,6 +34,7 @@ impl ControlPlane {
         if let Some(spec) = &spec {
             check.packages(spec);
         }
+        check.settings();
         check.compute();
         Answer::ok(&CheckAnswer { findings: check.findings })
     }
@@ -49,6 +51,15 @@ struct Check<'a> {
 impl Check<'_> {
     fn say(&mut self, verdict: Verdict, subject: &str, text: impl Into<String>) {
         self.findings.push(Finding::new(verdict, subject, text));
+    }
+
+    /// The properties that say how the model is run.
+    fn settings(&mut self) {
+        let mut deployment = Deployment::default();
+        deployment.properties.properties.clone_from(&self.request.properties);
+        if let Err(error) = check_settings(&deployment) {
+            self.say(Verdict::Failure, "properties", error.message);
+        }
     }
 
     /// The model's files; answers the folder of an MLflow model that Python serves.

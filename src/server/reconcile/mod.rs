@@ -34,6 +34,7 @@ use super::telemetry::Telemetry;
 use crate::resources::{ArmError, AuthMode, Deployment, Endpoint, Operation, ProvisioningState};
 use report::Report;
 use tracker::{Cancel, Tracker};
+pub use tuning::check_settings;
 use turns::Turns;
 
 /// Longest request timeout the API allows, and a little: what a canceller waits for at most.

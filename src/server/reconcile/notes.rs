@@ -25,6 +25,8 @@ impl Reconciler {
                     say(&log, Container::InferenceServer, Level::Error, &detail.message);
                 }
                 if still {
+                    let stop = if error.message.ends_with(['.', '!', '?']) { "" } else { "." };
+                    error.message.push_str(stop);
                     error.message.push_str(" The previous version keeps serving.");
                 }
                 say(&log, Container::InferenceServer, Level::Error, &error.message);

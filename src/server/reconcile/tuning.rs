@@ -1,5 +1,7 @@
 //! How a deployment wants its model run, as its properties say.
 
+use super::memory::memory_of;
+use super::model::load_limit;
 use crate::resources::{ArmError, Deployment};
 use crate::server::engine::{Choice, Tuning};
 
@@ -33,6 +35,16 @@ pub(super) fn tuning_of(deployment: &Deployment) -> Result<Tuning, ArmError> {
         threads: number(THREADS, 256, "the number of threads that one run may use")?,
         batch: number(BATCH, 1024, "how many waiting requests may be run as one")?,
     })
+}
+
+/// Looks at the properties of a deployment that say how its model is run.
+///
+/// # Errors
+/// One of them is not what it should be.
+pub fn check_settings(deployment: &Deployment) -> Result<(), ArmError> {
+    tuning_of(deployment)?;
+    memory_of(deployment)?;
+    load_limit(deployment).map(drop)
 }
 
 fn wrong(message: String) -> ArmError {

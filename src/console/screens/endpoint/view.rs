@@ -12,7 +12,7 @@ use crate::console::look::mark::Mark;
 use crate::console::look::ui::span;
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::screens::figures;
-use crate::resources::{AuthMode, Operation, Phase, ProvisioningState};
+use crate::resources::{AuthMode, Operation, Phase, ProvisioningState, Trouble};
 
 /// Columns for the labels.
 const LABELS: u16 = 13;
@@ -128,11 +128,14 @@ fn label(figure: Figure, small: bool) -> &'static str {
     }
 }
 
+/// Least width of a deployment's column.
+const NARROWEST: u16 = 26;
+
 fn columns(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, rows: &[Figure]) {
     let theme = &model.theme;
     let marks = figures::marks(model, view);
     let count = marks.len() as u16;
-    let width = ((area.width - LABELS) / count.max(1)).clamp(26.min(area.width - LABELS), 42);
+    let width = ((area.width - LABELS) / count.max(1)).clamp(NARROWEST.min(area.width - LABELS), 42);
     let fits = usize::from(((area.width - LABELS) / width).max(1));
     let selected =
         super::selected(model).and_then(|(_, deployment)| deployment).map(|deployment| deployment.name.as_str());
@@ -169,6 +172,11 @@ fn columns(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView, rows: &[
     }
 }
 
+/// What is wrong with an instance, and the seconds until it is started again: short, or the narrowest column cuts these.
+fn back_off(trouble: &Trouble, now: i64) -> String {
+    format!("! {} {} s", trouble.kind, (trouble.retry_ms - now).max(0).saturating_add(999) / 1000)
+}
+
 /// Whether a figure changed by a step just now. Those that move all the time never do.
 fn fresh(model: &Model, deployment: &DeploymentView, figure: Figure) -> bool {
     let (now, fresh) = (model.now, &deployment.fresh);
@@ -202,8 +210,7 @@ fn value(
     match figure {
         Figure::State if live.is_some_and(|live| live.trouble.is_some()) => {
             let trouble = live.and_then(|live| live.trouble.clone()).unwrap_or_default();
-            let wait = numbers::span_ms((trouble.retry_ms - model.now).max(0));
-            plain(format!("! {}, again in {wait}", trouble.kind), theme.bad)
+            plain(back_off(&trouble, model.now), theme.bad)
         }
         Figure::State => match deployment.state() {
             ProvisioningState::Succeeded if deployment.ready() > 0 => {
@@ -291,5 +298,19 @@ fn value(
             line.push_span(span(" ms", theme.dim));
             line
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_countdown_of_a_crash_loop_fits_into_the_narrowest_column() {
+        let trouble = Trouble { kind: "CrashLoopBackOff".to_owned(), retry_ms: 29_100, ..Trouble::default() };
+        let text = back_off(&trouble, 0);
+        assert_eq!(text, "! CrashLoopBackOff 30 s");
+        assert!(text.len() <= usize::from(NARROWEST - 3), "else its end is cut");
+        assert_eq!(back_off(&trouble, 30_000), "! CrashLoopBackOff 0 s", "overdue");
     }
 }
