@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::CliError;
 use super::output::{Table, note, print_json};
 use super::{Session, files};
-use crate::client::ErrorKind;
+use crate::client::{ErrorKind, check_upload};
 use crate::resources::python::{CheckAnswer, CheckRequest, Finding, Verdict};
 use crate::resources::rules::check_deployment;
 use crate::resources::yaml::{DeploymentFile, ResolvedAssets};
@@ -56,7 +56,18 @@ async fn look(session: &Session, path: &Path, file: &DeploymentFile, answer: &mu
         Err(error) => return Err(error.into()),
     }
     match CheckRequest::of(file) {
-        Ok(request) => answer.findings.extend(session.workspace.check_deployment(&request).await?.findings),
+        Ok(request) => {
+            answer.findings.extend(session.workspace.check_deployment(&request).await?.findings);
+            let sent = [("model", &request.model_path), ("script", &request.code_folder)];
+            // What is not there at all has been told.
+            for (subject, path) in sent.into_iter().filter_map(|(subject, path)| Some((subject, path.as_deref()?))) {
+                if path.exists()
+                    && let Err(error) = check_upload(path)
+                {
+                    answer.findings.push(Finding::new(Verdict::Failure, subject, error.message));
+                }
+            }
+        }
         Err(error) => answer.findings.push(Finding::new(Verdict::Failure, "environment", error.to_string())),
     }
     Ok(())

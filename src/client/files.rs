@@ -34,9 +34,13 @@ impl Upload {
     /// # Errors
     /// When something cannot be read, is empty, or has a name that is not UTF-8.
     pub(super) fn read(path: &Path) -> Result<Self, ClientError> {
-        let unreadable = |path: &Path, e: std::io::Error| {
-            ClientError::local(format!("cannot read {}: {e}; check the path", path.display()))
-        };
+        let Self { name, is_folder, files, .. } = Self::list(path)?;
+        let hash = content_hash(&files).map_err(|(path, e)| unreadable(&path, e))?;
+        Ok(Self { name, is_folder, files, hash })
+    }
+
+    /// As [`Upload::read`], without the contents and their hash.
+    fn list(path: &Path) -> Result<Self, ClientError> {
         // "model/." and ".." have no name of their own.
         let path = std::fs::canonicalize(path).map_err(|e| unreadable(path, e))?;
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
@@ -64,8 +68,7 @@ impl Upload {
             return Err(ClientError::local(format!("the folder {} holds no files: nothing to upload", path.display())));
         }
         files.sort_by(|a, b| a.relative.cmp(&b.relative));
-        let hash = content_hash(&files).map_err(|(path, e)| unreadable(&path, e))?;
-        Ok(Self { name, is_folder, files, hash })
+        Ok(Self { name, is_folder, files, hash: String::new() })
     }
 
     /// Sum of sizes in bytes.
@@ -77,6 +80,21 @@ impl Upload {
     pub(super) fn blob_path(&self, file: &LocalFile) -> String {
         if self.is_folder { format!("{}/{}", self.name, file.relative) } else { file.relative.clone() }
     }
+}
+
+fn unreadable(path: &Path, e: std::io::Error) -> ClientError {
+    ClientError::local(format!("cannot read {}: {e}; check the path", path.display()))
+}
+
+/// Whether a file or a folder can be uploaded, as far as its names, links and rights tell: no contents are read.
+///
+/// # Errors
+/// It cannot: what is in the way.
+pub fn check_upload(path: &Path) -> Result<(), ClientError> {
+    for file in Upload::list(path)?.files {
+        std::fs::File::open(&file.path).map_err(|e| unreadable(&file.path, e))?;
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<LocalFile>) -> Result<(), ClientError> {

@@ -30,6 +30,7 @@ pub use bring::UploadProgress;
 pub use environments::NewEnvironment;
 pub use error::{ClientError, ErrorKind};
 pub use feeds::{Feed, JournalQuery};
+pub use files::check_upload;
 pub use pending::Pending;
 pub use scoring::{ScoreAnswer, ScoreCall, ScoringAccess};
 pub use workspace::{KeyKind, Workspace};

@@ -152,6 +152,11 @@ fn a_deployment_is_checked_before_it_is_made() {
     says(&findings, "good packages", "1 package can be installed");
     desk.write("conda.yml", &conda);
 
+    let link = desk.path("code/again");
+    std::os::unix::fs::symlink(desk.path("code"), &link).unwrap();
+    let (_, findings) = desk.check();
+    says(&findings, "failure script", "again");
+    std::fs::remove_file(&link).unwrap();
     let written = std::fs::read_to_string(desk.path("deployment.yml")).unwrap();
     let wrong = "properties: {mlconsole.engine: torch}\nenvironment_variables: {WORKER_COUNT: many}\n";
     desk.write("deployment.yml", &format!("{written}{wrong}"));

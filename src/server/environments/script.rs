@@ -36,8 +36,8 @@ try:
 except SyntaxError as error:
     place = 'line %d: ' % error.lineno if error.lineno else ''
     said['errors'].append(place + 'SyntaxError: %s' % error.msg)
-except ValueError as error:
-    said['errors'].append('it is no Python: %s' % error)
+except (ValueError, RecursionError, MemoryError) as error:
+    said['errors'].append('Python cannot read it: %s' % (str(error) or type(error).__name__))
 else:
     take(tree.body)
     star = '*' in names
@@ -152,6 +152,8 @@ mod tests {
         assert!(report.errors[0].starts_with("line 1: SyntaxError: "), "{report:?}");
         std::fs::write(&path, [0, 159, 146, 150]).unwrap();
         assert_eq!(environments.look_at_script(&path, None).unwrap().errors.len(), 1);
+        std::fs::write(&path, format!("x = {}1", "-".repeat(200_000))).unwrap();
+        assert_eq!(environments.look_at_script(&path, None).unwrap().errors.len(), 1, "nested beyond what is read");
         std::fs::write(&path, "a\0b").unwrap();
         let report = environments.look_at_script(&path, None).unwrap();
         assert!(report.errors.len() == 1 && !report.errors[0].contains("None"), "no line that is none: {report:?}");
