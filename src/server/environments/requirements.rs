@@ -253,7 +253,7 @@ mod tests {
         assert!(read("-r a.txt", Some(dir.path())).unwrap_err().contains("circle"));
         let error = read("-r none.txt", Some(dir.path())).unwrap_err();
         assert!(error.contains("-r none.txt") && error.contains("check the path"), "{error}");
-        assert!(read("-r a.txt", None).unwrap_err().contains("not part of a registered environment"));
+        assert!(read("-r a.txt", None).unwrap_err().contains("not part of an environment: write its lines here"));
     }
 
     #[test]
