@@ -69,7 +69,7 @@ async fn what_a_script_has_let_go_of_ends_with_its_worker_and_only_then() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_instance_has_a_disk_of_its_own_which_its_workers_share() {
     let Some(pythons) = pythons() else { return };
-    // Beside the script and above it in the code folder, relative and absolute: all the instance's own. The model is everybody's.
+    // Beside the script, by its relative and its absolute path: the instance's own. The model is everybody's.
     let source = r#"
 import os
 HERE = os.path.dirname(os.path.abspath(__file__))

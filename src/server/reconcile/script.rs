@@ -218,7 +218,9 @@ impl Reconciler {
         };
         let staged = on_own_thread(format!("stage {}", wanted.name), work);
         let staged = tracker.unless_canceled(staged).await?.map_err(|e| Stop::Failed(load_failure(&e)))?;
-        let text = format!("Code and model are in place; the scoring script is {}.", staged.script.display());
+        let above = staged.code.parent().unwrap_or(&staged.code);
+        let script = staged.script.strip_prefix(above).unwrap_or(&staged.script).display();
+        let text = format!("Code and model are in place; the scoring script is {script}.");
         say(log, fetcher, Level::Info, &text);
         Ok(staged)
     }

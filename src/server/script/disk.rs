@@ -30,6 +30,8 @@ impl<'a> Disk<'a> {
         let mut disks = lock(&script.disks.0);
         if !folder.is_dir() {
             let half = folder.with_extension("new");
+            // What an attempt on a full disk has left may not be writable; absent is as good.
+            let _ = fs::remove_dir_all(&half);
             copy_tree(&script.spec.code, &half.join(name(&script.spec)), &|from, to| fs::copy(from, to).map(drop))?;
             fs::rename(half, &folder)?;
         }
