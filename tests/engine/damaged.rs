@@ -8,6 +8,7 @@ use mlconsole::server::engine::{self, InstanceMemory, LoadError, ModelSource, Se
 use tract_onnx::pb::StringStringEntryProto;
 
 use crate::build::{self, Dim, FLOAT, model, node, value, weights};
+use crate::maps::vectorizer;
 use crate::serve::folder;
 
 /// Loads as a deployment does: on a thread of its own with a large stack, where a panic is an error.
@@ -91,11 +92,14 @@ fn weights_that_lie_beside_the_model_and_are_not_there_are_named() {
 fn flipped_bits_end_in_a_refusal_or_a_model() {
     let folder = folder();
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
-    let originals: Vec<PathBuf> =
+    let mut originals: Vec<PathBuf> =
         ["restaurants/recommender-v1.onnx", "image-tagger/image-tagger.onnx", "review-mood/review-mood.onnx"]
             .iter()
             .map(|name| assets.join(name))
             .collect();
+    let maps = folder.path().join("maps.onnx");
+    std::fs::write(&maps, vectorizer()).unwrap();
+    originals.push(maps);
     let mut random = fastrand::Rng::with_seed(7);
     for original in &originals {
         let bytes = std::fs::read(original).unwrap();

@@ -35,7 +35,8 @@ fn served(bytes: &[u8]) -> Served {
     serve::serve_at(folder, &path, "custom_model")
 }
 
-fn vectorizer() -> Vec<u8> {
+/// A model that takes maps.
+pub fn vectorizer() -> Vec<u8> {
     let words = build::strings("string_vocabulary", &["b", "a", "c"]);
     file(STRING, FLOAT, build::with(build::node("DictVectorizer", &["x"], &["y"]), vec![words]), FLOAT)
 }
