@@ -11,10 +11,8 @@ const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-/// Integers up to here are exact in `f64`.
-const EXACT: u64 = 1 << 53;
 /// Decimal digits that always fit a `u64`.
-const DIGITS: usize = 18;
+const DIGITS: usize = 19;
 
 /// A place in a text.
 pub struct Cursor<'a> {
@@ -168,8 +166,8 @@ impl<'a> Cursor<'a> {
         };
         let exponent = matches!(self.bytes.get(self.at), Some(b'e' | b'E'));
         match POWERS.get(fraction) {
-            // Both operands are exact, so the one division rounds as any correct way does.
-            Some(power) if !exponent && whole + fraction <= DIGITS && value <= EXACT => {
+            // One division, as the general parser does it: a correct rounding where both operands are exact.
+            Some(power) if !exponent && whole + fraction <= DIGITS => {
                 let float = value as f64 / power;
                 Some(Number::Float(if negative { -float } else { float }))
             }
