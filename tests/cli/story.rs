@@ -41,7 +41,7 @@ fn from_a_model_file_to_blue_and_green_and_back() {
     let report = home.path("report.json");
     let request = sample("sample-request.json");
     let load =
-        ["load", "restaurants", "--rate", "500", "--duration", "2s", "--request-file", &request, "--connections", "8"];
+        ["load", "restaurants", "--rate", "200", "--duration", "5s", "--request-file", &request, "--connections", "8"];
     let loaded = workspace.run(&[&load[..], &["--json", report.to_str().unwrap()]].concat()).ok();
     let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!(report["statuses"], json!({"200": 1000}));
