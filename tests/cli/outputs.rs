@@ -83,6 +83,23 @@ fn what_is_no_model_is_called_what_it_is() {
 }
 
 #[test]
+fn what_is_no_mlmodel_is_told_in_a_line_with_the_next_step() {
+    let home = Home::new();
+    for (name, content, says) in [
+        ("list", &b"flavors: [1, 2]\n"[..], "MLmodel cannot be understood: line 1 column 10"),
+        ("bytes", b"\xff\xfe\x00", "is not UTF-8 text"),
+    ] {
+        let folder = home.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("MLmodel"), content).unwrap();
+        let said = home.run(&["model", "inspect", folder.to_str().unwrap(), "--type", "mlflow_model"]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains(says) && said.err.contains("as mlflow.*.save_model wrote it"), "{}", said.err);
+        assert_eq!(said.err.trim_end().lines().count(), 1, "{}", said.err);
+    }
+}
+
+#[test]
 fn all_models_of_a_triton_repository_are_shown() {
     let home = Home::new();
     for (name, file) in [("first", "recommender-v1.onnx"), ("second", "recommender-v2.onnx")] {

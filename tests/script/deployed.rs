@@ -102,6 +102,8 @@ fn a_script_with_its_model_and_environment_lives_through_updates_failures_and_th
     for phase in ["fetch model", "build environment", "start 1 instance"] {
         assert!(created.err.contains(phase), "{phase}: {}", created.err);
     }
+    let built = created.err.lines().find(|line| line.contains("build environment")).unwrap_or_default();
+    assert!(built.ends_with(" packages") && !built.contains(" of "), "what came of it, not how far it was: {built}");
     let answer = home.ask(&json!([1, 2, 3])).ok();
     assert_eq!(serde_json::from_str::<Value>(&answer.out).unwrap(), json!({"version": 1, "sum": 321}));
 

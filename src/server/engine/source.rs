@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{LoadError, ModelSource};
+use crate::resources::document::read_text;
 use crate::resources::mlmodel::MlModel;
 
 /// A model file to serve, and the name and version it is served under.
@@ -180,10 +181,14 @@ pub fn mlflow(path: &Path) -> Result<(PathBuf, MlModel), LoadError> {
             file_name(path)
         )));
     };
-    let text =
-        fs::read_to_string(folder.join("MLmodel")).map_err(|e| LoadError::new(format!("cannot read MLmodel: {e}")))?;
-    let model =
-        MlModel::parse(&text).map_err(|e| LoadError::with_details(format!("MLmodel cannot be understood: {e}"), e))?;
+    let next = "register the folder as mlflow.*.save_model wrote it";
+    let text = read_text(&folder.join("MLmodel")).map_err(|e| LoadError::new(format!("{e}; {next}")))?;
+    let model = MlModel::parse(&text).map_err(|e| {
+        // Below its first line the parser draws the place.
+        let all = e.to_string();
+        let why = all.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        LoadError::with_details(format!("MLmodel cannot be understood: {why}; {next}"), e)
+    })?;
     Ok((folder, model))
 }
 
@@ -191,8 +196,7 @@ fn onnx_flavor(folder: &Path, model: &MlModel) -> Result<PathBuf, LoadError> {
     let Some(data) = model.onnx_data() else {
         let flavors: Vec<String> = model.flavors.keys().cloned().collect();
         return Err(LoadError::new(format!(
-            "this MLflow model has the flavors {}; the built-in engine serves the flavor 'onnx'. Save it with mlflow.onnx.log_model; \
-             MLflow models that need Python are not served yet",
+            "this MLflow model has the flavors {}; the built-in engine serves the flavor 'onnx'. Save it with mlflow.onnx.log_model",
             if flavors.is_empty() { "(none)".to_owned() } else { list(&flavors) }
         )));
     };

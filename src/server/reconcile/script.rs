@@ -258,6 +258,7 @@ impl Reconciler {
         for warning in &built.warnings {
             say(log, fetcher, Level::Warning, warning);
         }
+        tracker.note(&format!("{} packages", built.packages.len()));
         let text = format!("Environment ready after {} ms: {}", began.elapsed().as_millis(), built.python.display());
         say(log, fetcher, Level::Info, &text);
         Ok(built)
