@@ -223,6 +223,18 @@ fn a_conversion_in_an_environment_that_is_not_there_registers_nothing() {
 }
 
 #[test]
+fn a_folder_that_is_no_mlflow_model_is_registered_with_a_warning() {
+    let home = Home::new();
+    let workspace = home.serve();
+    std::fs::create_dir(home.path("plain")).unwrap();
+    std::fs::write(home.path("plain/weights.txt"), "1 2 3").unwrap();
+    let path = home.path("plain");
+    let register = ["model", "register", "-n", "plain", "-p", path.to_str().unwrap(), "--type", "mlflow_model"];
+    let said = workspace.run(&register).ok();
+    assert!(said.out.contains("No deployment can serve it: 'plain' has no file MLmodel"), "{}", said.out);
+}
+
+#[test]
 fn endpoints_are_opened_by_tokens_as_well() {
     let home = Home::new();
     let workspace = home.serve();

@@ -16,7 +16,7 @@ use crate::resources::asset::{ModelProperties, NOTE};
 use crate::resources::ids::AssetKind;
 use crate::resources::rules::{check_asset_name, check_asset_version, check_tags};
 use crate::resources::{AssetContainer, CodeVersion, DataVersion, EnvironmentVersion, JournalEntry, ModelVersion};
-use crate::server::mlflow::pickles;
+use crate::server::mlflow::{self, pickles};
 use crate::server::store::{Change, Doc, Expect, Key};
 
 /// Where the tags of assets stand.
@@ -101,10 +101,16 @@ impl ControlPlane {
         self.assets.resolve(uri).map(drop).map_err(|e| Fault::property(&target, format!("\"{target}\": {e}")))
     }
 
-    /// Says in a model's properties that it is a pickle.
+    /// Says in a model's properties that it is a pickle, or no MLflow model although it is called one.
     fn note(&self, wanted: &mut Value) {
-        let uri = wanted.pointer("/properties/modelUri").and_then(Value::as_str).unwrap_or_default();
-        let note = self.assets.resolve(uri).ok().and_then(|path| pickles::note(&path));
+        let text = |name: &str| wanted.pointer(name).and_then(Value::as_str).unwrap_or_default();
+        let called_mlflow = text("/properties/modelType") == "mlflow_model";
+        let note = self.assets.resolve(text("/properties/modelUri")).ok().and_then(|path| {
+            let broken = if called_mlflow { mlflow::read(&path).err() } else { None };
+            broken
+                .map(|error| format!("No deployment can serve it: {}", error.message))
+                .or_else(|| pickles::note(&path))
+        });
         let Some(Value::Object(properties)) = wanted.pointer_mut("/properties/properties") else { return };
         match note {
             Some(note) => properties.insert(NOTE.to_owned(), note.into()),
