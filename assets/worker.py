@@ -162,16 +162,17 @@ def official():
     run = getattr(script, "_wrapped_user_run", None)
     if run is not None:
         script._wrapped_user_run = guarded(run)
-    answer = lambda header, body: through_wsgi(app, header, body)
+    answer, after = (lambda header, body: through_wsgi(app, header, body)), nothing
     plain = type(getattr(script, "input_parser", None)).__name__ == "JsonStringInput"
     if plain:
         try:
             wants_headers = run is script._user_run
-            answer = beside("worker_quick").Quick(app, script, wants_headers, environ_of, FORMS, answer).answer
+            quick = beside("worker_quick").Quick(app, script, wants_headers, environ_of, FORMS, answer)
+            answer, after = quick.answer, quick.after
         except (ImportError, AttributeError):
             # Another version of the server or of Flask: all requests go the long way.
             pass
-    return answer, "azmlinfsrv/" + version, plain
+    return answer, after, "azmlinfsrv/" + version, plain
 
 
 def environ_of(header, body):
@@ -240,7 +241,11 @@ def shim():
     for name in ("worker_http", "worker_settings"):
         beside(name)
     server = beside("worker_shim").Server(in_a_line, guarded, environ_of, Failed)
-    return server.answer, "shim", not server.is_raw and not server.schemas
+    return server.answer, nothing, "shim", not server.is_raw and not server.schemas
+
+
+def nothing():
+    """What is left to do after an answer that has left nothing to do."""
 
 
 def hint_at_forms(header, body, said=[]):
@@ -265,7 +270,7 @@ def routed(header):
         header["path"] = "/score"
 
 
-def serve(channel, answer, plain):
+def serve(channel, answer, after, plain):
     me = os.getpid()
     while True:
         frame = channel.read()
@@ -289,6 +294,10 @@ def serve(channel, answer, plain):
             # A child of the script that came back from run(): the answer is its parent's to give.
             os._exit(0)
         channel.write({"id": header["id"], "status": status, "headers": [list(pair) for pair in headers]}, body)
+        try:
+            after()
+        except Exception:
+            traceback.print_exc()
 
 
 def main():
@@ -298,7 +307,7 @@ def main():
         sys.path.pop(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        answer, engine, plain = official() if importlib.util.find_spec(SERVER) else shim()
+        answer, after, engine, plain = official() if importlib.util.find_spec(SERVER) else shim()
     except Failed as failed:
         channel.write({"ready": False, "stage": failed.stage, "error": failed.error})
         sys.exit(3)
@@ -309,7 +318,7 @@ def main():
     # What is there by now stays: the collector need not look at it again and again.
     gc.freeze()
     channel.write({"ready": True, "pid": os.getpid(), "engine": engine})
-    serve(channel, answer, plain)
+    serve(channel, answer, after, plain)
 
 
 if __name__ == "__main__":

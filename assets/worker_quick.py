@@ -62,7 +62,7 @@ class Quick:
         self.environ_of, self.forms, self.slow = environ_of, forms, slow
         self.limit = importlib.import_module(SERVER + ".server.config").config.scoring_timeout
         self.log = logging.getLogger("azmlinfsrv")
-        self.plain = self.host = None
+        self.plain = self.host = self.line = None
 
     def answer(self, header, body):
         if self.plain is None:
@@ -140,8 +140,14 @@ class Quick:
         headers += [("x-request-id", request_id), ("x-ms-request-id", caller_id or request_id)]
         if caller_id:
             headers.append(("x-ms-client-request-id", caller_id))
-        self.log.info("POST /score 200 %.3fms %d" % ((time.perf_counter() - began) * 1e3, len(text)))
+        self.line = "POST /score 200 %.3fms %d" % ((time.perf_counter() - began) * 1e3, len(text))
         return 200, headers, text
+
+    def after(self):
+        """Writes the request's line to the log, for which its caller need not wait."""
+        if self.line:
+            self.log.info(self.line)
+            self.line = None
 
     def long(self, header, body, began, result, error, functions):
         """Has the application answer, with what has come out of run() already."""

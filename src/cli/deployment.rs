@@ -124,7 +124,7 @@ impl DeploymentCommand {
 pub(super) async fn run(command: DeploymentCommand, session: &Session) -> Result<(), CliError> {
     match command {
         DeploymentCommand::Create { file, endpoint, name, set, all_traffic } => {
-            let deployment = create(session, &file, endpoint, name, &set).await?;
+            let deployment = put_file(session, &file, endpoint, name, &set, "create").await?;
             if all_traffic {
                 give_all_traffic(session, &deployment).await?;
             }
@@ -149,12 +149,13 @@ pub(super) async fn run(command: DeploymentCommand, session: &Session) -> Result
     }
 }
 
-async fn create(
+async fn put_file(
     session: &Session,
     file: &Path,
     endpoint: Option<String>,
     name: Option<String>,
     set: &[String],
+    verb: &str,
 ) -> Result<Deployment, CliError> {
     let mut plan = files::deployment(file, set)?;
     if let Some(endpoint) = endpoint {
@@ -172,7 +173,7 @@ async fn create(
         _ => error.into(),
     })?;
     let deployment = files::prepare(session, &plan).await?;
-    put(session, &parent.name, &deployment, "create").await
+    put(session, &parent.name, &deployment, verb).await
 }
 
 async fn put(session: &Session, endpoint: &str, deployment: &Deployment, verb: &str) -> Result<Deployment, CliError> {
@@ -195,7 +196,7 @@ async fn give_all_traffic(session: &Session, deployment: &Deployment) -> Result<
 
 async fn update(session: &Session, args: UpdateArgs) -> Result<(), CliError> {
     if let Some(file) = &args.file {
-        let deployment = create(session, file, args.endpoint, args.name, &args.set).await?;
+        let deployment = put_file(session, file, args.endpoint, args.name, &args.set, "update").await?;
         return shown(session, deployment.endpoint_name(), &deployment.name).await;
     }
     if args.set.is_empty() {
