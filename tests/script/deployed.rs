@@ -58,14 +58,14 @@ environment_variables:
 
 impl Home {
     /// Files of a version of the deployment; the answer is its YAML file.
-    fn version(&self, version: u32, score: &str) -> String {
+    pub fn version(&self, version: u32, score: &str) -> String {
         self.write("model/weights.json", "[1, 10, 100]");
         self.write(&format!("v{version}/score.py"), &format!("VERSION = {version}\n{LETS_GO}{score}"));
         let text = DEPLOYMENT.replace("CODE", &format!("v{version}")).replace("version: VERSION", "version: 1");
         self.write(&format!("v{version}.yml"), &text)
     }
 
-    fn ask(&self, body: &Value) -> Said {
+    pub fn ask(&self, body: &Value) -> Said {
         let file = self.write("request.json", &body.to_string());
         self.run(&["endpoint", "invoke", "sums", "-r", &file])
     }

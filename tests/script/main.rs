@@ -7,4 +7,5 @@ mod deployed;
 mod faults;
 mod house;
 mod python;
+mod revival;
 mod workspace;

@@ -10,15 +10,15 @@ use super::model::{abandonable, load_failure, load_limit, on_own_thread, size_of
 use super::notes::{drain_time, say};
 use super::report::{State, Step};
 use super::script::{Loaded, Parts, Unless};
-use super::tracker::{Cancel, Stop, Tracker};
+use super::tracker::{Stop, Tracker};
 use super::tuning::tuning_of;
 use super::{Reconciler, Serving, Slot, lock, rewrite, slot};
 use crate::resources::deployment::{ERROR, NOTE, is_setting};
-use crate::resources::{ArmError, Deployment, JournalEntry, ProvisioningState, instance_type};
+use crate::resources::{ArmError, Deployment, ProvisioningState, instance_type};
 use crate::server::engine::ModelSource;
 use crate::server::gateway::{Pool, PoolSettings};
 use crate::server::mlflow::{self, Hosted, Way};
-use crate::server::store::{Change, Expect, Key, Kind};
+use crate::server::store::{Expect, Key, Kind};
 use crate::server::telemetry::{Container, DeploymentTelemetry, Level};
 
 impl Reconciler {
@@ -78,64 +78,8 @@ impl Reconciler {
         .await
     }
 
-    /// Brings back a deployment that served before the process ended, without any operation unless it fails.
-    pub(super) async fn revive(&self, endpoint: &str, name: &str) {
-        let spec = match self.store.get_as::<Deployment>(&Key::new(Kind::Serving, endpoint, name)) {
-            Ok(Some(spec)) => spec,
-            Ok(None) => return,
-            Err(error) => return tracing::error!(%error, endpoint, name, "a deployment cannot be read"),
-        };
-        let wanted = self.store.get_as::<Deployment>(&Key::deployment(endpoint, name));
-        if matches!(wanted, Ok(Some(wanted)) if wanted.properties.provisioning_state == ProvisioningState::Deleting) {
-            // Its removal was interrupted and is about to go on.
-            return;
-        }
-        let slot = slot(endpoint, Some(name));
-        let log = self.telemetry.deployment(endpoint, name);
-        say(&log, Container::InferenceServer, Level::Info, "The workspace has started: bringing the deployment back.");
-        let cancel = Cancel::new();
-        lock(&self.reviving).insert(slot.clone(), cancel.clone());
-        let tracker = Tracker::silent(self.store.clone(), cancel);
-        let result = self.roll_out(&slot, endpoint, &spec, None, &tracker).await;
-        lock(&self.reviving).remove(&slot);
-        let Err(stop) = result else { return };
-        let Stop::Failed(error) = self.tell_failure(&slot, endpoint, name, stop) else { return };
-        let key = Key::deployment(endpoint, name);
-        self.settle("deployment", |store| {
-            let Some(doc) = store.get(&key)? else { return Ok(Change::new()) };
-            let mut body: Deployment = doc.decode()?;
-            // An operation that is about to be carried out says what becomes of the deployment.
-            if !body.properties.provisioning_state.is_terminal() {
-                return Ok(Change::new());
-            }
-            body.properties.provisioning_state = ProvisioningState::Failed;
-            body.properties.properties.insert(ERROR.to_owned(), error.message.clone());
-            let entry = JournalEntry {
-                who: "workspace".to_owned(),
-                action: "deployment.restart".to_owned(),
-                endpoint: endpoint.to_owned(),
-                deployment: Some(name.to_owned()),
-                to: error.message.clone().into(),
-                outcome: "failed".to_owned(),
-                ..JournalEntry::default()
-            };
-            Ok(rewrite(&doc, &body).journal(entry).and(self.keep_report(&slot)))
-        })
-        .await;
-    }
-
-    /// A deployment (or all of an endpoint) is going to be deleted: bringing it back has become pointless.
-    pub fn give_up_revival(&self, endpoint: &str, deployment: Option<&str>) {
-        let asked = slot(endpoint, deployment);
-        for (slot, cancel) in lock(&self.reviving).iter() {
-            if *slot == asked || (deployment.is_none() && slot.0 == asked.0) {
-                cancel.ask();
-            }
-        }
-    }
-
     /// Loads the wanted version beside the running one, switches over when it is ready, then drains the old one.
-    async fn roll_out(
+    pub(super) async fn roll_out(
         &self,
         slot: &Slot,
         endpoint: &str,
@@ -322,7 +266,7 @@ fn plan(instances: u32, python: bool, replaces: bool) -> Vec<String> {
 }
 
 /// Whether two deployments differ in nothing but size, tags and bookkeeping.
-fn same_version(one: &Deployment, other: &Deployment) -> bool {
+pub(super) fn same_version(one: &Deployment, other: &Deployment) -> bool {
     let bare = |deployment: &Deployment| {
         let mut properties = deployment.properties.clone();
         properties.provisioning_state = ProvisioningState::default();

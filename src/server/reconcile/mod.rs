@@ -13,6 +13,7 @@ mod memory;
 mod model;
 mod notes;
 mod report;
+mod revival;
 mod script;
 mod stage;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use super::store::{Change, Doc, Expect, Key, Kind, Result, Store, StoreError, fo
 use super::telemetry::Telemetry;
 use crate::resources::{ArmError, AuthMode, Deployment, Endpoint, Operation, ProvisioningState};
 use report::Report;
+use revival::Revival;
 use tracker::{Cancel, Tracker};
 pub use tuning::check_settings;
 use turns::Turns;
@@ -158,7 +160,7 @@ impl Reconciler {
         let mut seen = std::collections::HashSet::new();
         for (endpoint, deployment) in slots {
             if seen.insert(slot(&endpoint, deployment.as_deref())) {
-                self.spawn(endpoint, deployment, true);
+                self.spawn(endpoint, deployment, Some(Revival::default()));
             }
         }
         Ok(())
@@ -167,17 +169,20 @@ impl Reconciler {
     /// There is an operation to carry out on an endpoint (`deployment` = `None`) or on one of its deployments.
     /// Returns at once.
     pub fn nudge(&self, endpoint: &str, deployment: Option<&str>) {
-        self.spawn(endpoint.to_owned(), deployment.map(str::to_owned), false);
+        self.spawn(endpoint.to_owned(), deployment.map(str::to_owned), None);
     }
 
-    fn spawn(&self, endpoint: String, deployment: Option<String>, revive: bool) {
+    fn spawn(&self, endpoint: String, deployment: Option<String>, revival: Option<Revival>) {
         let Some(me) = self.me.upgrade() else { return };
         self.runtime.spawn(async move {
             let slot = slot(&endpoint, deployment.as_deref());
             let _turn = me.turns.take(&slot).await;
-            if revive && let Some(deployment) = &deployment {
-                me.revive(&endpoint, deployment).await;
+            if let (Some(revival), Some(deployment)) = (revival, &deployment) {
+                let failed = me.revive(&endpoint, deployment, &revival).await;
                 me.no_longer_starting(&endpoint, &slot).await;
+                if let Some(failed) = failed {
+                    me.revive_later(&endpoint, deployment, revival.failed_with(failed));
+                }
             }
             loop {
                 let open = match me.store.operation_on(&endpoint, deployment.as_deref()) {
@@ -194,14 +199,6 @@ impl Reconciler {
                 }
             }
         });
-    }
-
-    /// Whoever waits for a deployment that is not back by now learns that it is not.
-    async fn no_longer_starting(&self, endpoint: &str, slot: &Slot) {
-        let waited_for = lock(&self.starting).remove(slot).is_some() && !lock(&self.serving).contains_key(slot);
-        if waited_for && let Err(error) = self.publish(endpoint).await {
-            tracing::error!(%error, endpoint, "the route cannot be published");
-        }
     }
 
     /// False when the store has closed under it: the operation stays open and is taken up at the next start.
