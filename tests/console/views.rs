@@ -147,3 +147,16 @@ fn no_figure_without_samples() {
     let row = text.lines().find(|line| line.contains("quiet")).unwrap();
     assert!(row.matches('–').count() >= 3, "{row}");
 }
+
+/// What is wrong with the selected deployment stands on its endpoint's screen, in words.
+#[test]
+fn the_selected_deployment_says_what_is_wrong() {
+    for size in SIZES {
+        let mut model = busy(size.0, size.1);
+        model.jump(mlconsole::console::app::nav::Place::Endpoint("fraud-check".into()));
+        let shown = |model: &Model| dump::glyphs(&dump::draw(model));
+        assert!(!shown(&model).contains("! blue: "), "{}", shown(&model));
+        press(&mut model, "right");
+        assert!(shown(&model).contains("! green: "), "{}", shown(&model));
+    }
+}

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::console::app::model::Model;
 use crate::console::data::{EndpointView, Series, Severity};
 use crate::console::look::mark::{Mark, mark};
+use crate::console::look::theme::Theme;
 use crate::console::look::ui::span;
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::chart::{self, Chart, Course};
@@ -72,6 +73,15 @@ fn end(model: &Model) -> String {
     match &model.frozen {
         Some(frozen) => model.clock(frozen.second * 1_000, true),
         None => "now".into(),
+    }
+}
+
+/// The sign of a finding.
+pub fn severity(theme: &Theme, severity: Severity) -> (&str, Style) {
+    match severity {
+        Severity::Critical => ("!", theme.bad),
+        Severity::Warning => ("!", theme.warn),
+        Severity::Note => (theme.glyphs.bullet, theme.dim),
     }
 }
 

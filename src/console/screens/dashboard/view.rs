@@ -175,11 +175,7 @@ fn findings(model: &Model, ui: &mut Ui, area: Rect) {
     let wide = longest.clamp(8, (area.width / 4).clamp(16, 28));
     let open = model.keymap.first(actions::row(Action::Open));
     for (y, (index, finding)) in (rest.y..rest.bottom()).zip(all.iter().enumerate().skip(top)) {
-        let (glyph, style) = match finding.severity {
-            Severity::Critical => ("!", theme.bad),
-            Severity::Warning => ("!", theme.warn),
-            Severity::Note => (theme.glyphs.bullet, theme.dim),
-        };
+        let (glyph, style) = figures::severity(theme, finding.severity);
         let line = Rect { y, height: 1, ..rest };
         ui.text(rest.x + 1, y, 1, glyph, style);
         ui.text(rest.x + 3, y, wide, &subject(finding), theme.strong);

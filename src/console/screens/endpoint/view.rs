@@ -7,7 +7,7 @@ use ratatui::text::Line;
 use crate::console::actions::{self, Action};
 use crate::console::app::event::Hit;
 use crate::console::app::model::Model;
-use crate::console::data::{DeploymentView, EndpointView};
+use crate::console::data::{DeploymentView, EndpointView, Finding};
 use crate::console::look::mark::Mark;
 use crate::console::look::ui::span;
 use crate::console::look::{Ui, layout, numbers};
@@ -40,7 +40,8 @@ pub fn draw(model: &Model, ui: &mut Ui, area: Rect) {
     if beside {
         figures::distribution(model, ui, right, view);
     }
-    let (_, rest) = layout::split_top(rest, 1);
+    let (gap, rest) = layout::split_top(rest, 1);
+    attention(model, ui, gap, view);
     if rest.height >= 5 {
         figures::pictures(model, ui, rest, view, model.endpoint.second, !beside);
     }
@@ -67,6 +68,21 @@ fn header(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
         line.push_span(span(format!("   {text}"), theme.dim));
     }
     ui.line(area.x + 1, area.y + 1, area.width.saturating_sub(2), &line);
+}
+
+/// The worst of what needs attention about the selected deployment: why it failed, above all.
+fn attention(model: &Model, ui: &mut Ui, area: Rect, view: &EndpointView) {
+    let Some((_, Some(deployment))) = super::selected(model) else { return };
+    let about = |finding: &&Finding| {
+        finding.endpoint == view.name && finding.deployment.as_deref() == Some(deployment.name.as_str())
+    };
+    let Some(finding) = model.shown().findings.iter().find(about) else { return };
+    if area.height > 0 {
+        let (sign, style) = figures::severity(&model.theme, finding.severity);
+        ui.text(area.x + 1, area.y, 1, sign, style);
+        let text = format!("{}: {}", deployment.name, finding.text);
+        ui.text(area.x + 3, area.y, area.width.saturating_sub(4), &text, model.theme.text);
+    }
 }
 
 fn empty(model: &Model, ui: &mut Ui, area: Rect) {
