@@ -7,7 +7,8 @@ use clap::Args;
 use super::error::CliError;
 use super::output::{Table, bytes, note, one_line, print, print_json, time};
 use super::{Session, confirm, progress};
-use crate::resources::python::{BuildRequest, BuildStep, CleanRequest, HeldEnvironment, few};
+use crate::resources::brief::few;
+use crate::resources::python::{BuildRequest, BuildStep, CleanRequest, HeldEnvironment};
 
 /// Flags of `environment build`.
 #[derive(Debug, Args)]

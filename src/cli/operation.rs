@@ -6,8 +6,9 @@ use super::error::CliError;
 use super::output::{Table, note, one_line, print_json};
 use super::{Session, output};
 use crate::resources::Operation;
+use crate::resources::brief::cut;
 
-/// Longest step shown, in characters.
+/// Longest step shown, in characters: an error leaves the table one. JSON, the log and `deployment show` have all of it.
 const STEP: usize = 100;
 
 /// What is being done, and what was.
@@ -56,14 +57,6 @@ async fn list(session: &Session) -> Result<(), CliError> {
     table.print()
 }
 
-/// As much of an error as leaves the table one; JSON, the log and `deployment show` have all of it.
-fn shortened(message: &str) -> String {
-    match message.char_indices().nth(STEP) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    }
-}
-
 fn row(operation: Operation) -> [String; 6] {
     let details = operation.properties.unwrap_or_default();
     let target = match &details.deployment {
@@ -71,7 +64,7 @@ fn row(operation: Operation) -> [String; 6] {
         None => details.endpoint.clone(),
     };
     let step = match (&operation.error, details.running()) {
-        (Some(error), _) => shortened(&error.message),
+        (Some(error), _) => cut(&error.message, STEP),
         (None, Some(phase)) => phase.said(),
         (None, None) => String::new(),
     };

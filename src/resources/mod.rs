@@ -4,6 +4,7 @@
 pub mod arm;
 pub mod asset;
 pub mod autoscale;
+pub mod brief;
 pub mod connection;
 pub mod deployment;
 pub mod document;

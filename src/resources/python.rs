@@ -11,9 +11,6 @@ use super::document::FileError;
 use super::ids::AssetRef;
 use super::yaml::{AssetPath, AssetSource, Conda, DeploymentFile};
 
-/// Names shown of many.
-const FEW: usize = 3;
-
 /// All environments on disk, and what builds them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -45,15 +42,6 @@ pub struct HeldEnvironment {
     pub last_used_ms: i64,
     /// Deployments that use it now: `fraud/blue`.
     pub used_by: Vec<String>,
-}
-
-/// The first names of several, and how many more there are: one environment may serve a hundred deployments.
-pub fn few<T: AsRef<str>>(names: &[T]) -> String {
-    let shown: Vec<&str> = names.iter().take(FEW).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(FEW) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// An environment that is to be built before it is needed: one of the two.
@@ -315,17 +303,5 @@ impl Verdict {
             Self::Failure => ("✗", "failure"),
             Self::NotChecked => ("?", "not checked"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_many_names_the_first_are_shown_and_the_rest_counted() {
-        assert_eq!(few::<&str>(&[]), "");
-        assert_eq!(few(&["a", "b", "c"]), "a, b, c");
-        assert_eq!(few(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::brief;
+
 /// Inputs and outputs of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -38,9 +40,7 @@ impl TensorSpec {
         if keys.is_empty() {
             return Some("whole numbers".to_owned());
         }
-        let shown = keys.iter().take(Self::SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = keys.len().saturating_sub(Self::SHOWN);
-        Some(if more == 0 { shown } else { format!("{shown} and {more} more") })
+        Some(brief::first(keys, Self::SHOWN))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::resources::brief::cut;
 use crate::resources::live::server_stamp;
 use crate::server::telemetry::Level;
 
@@ -17,10 +18,7 @@ const REASON: usize = 400;
 /// What a script says of its failure, as it stands in a reason: an exception may hold its whole input, which the log
 /// keeps.
 pub fn quoted(text: &str) -> String {
-    match text.char_indices().nth(REASON) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    cut(text, REASON)
 }
 
 /// One stream of a process.

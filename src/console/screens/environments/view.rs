@@ -12,7 +12,8 @@ use crate::console::look::ui::{cut, span, wrap};
 use crate::console::look::{Ui, layout, numbers};
 use crate::console::widgets::bar;
 use crate::console::widgets::table::Table;
-use crate::resources::python::{HeldEnvironment, few};
+use crate::resources::brief::few;
+use crate::resources::python::HeldEnvironment;
 
 const BAR: u16 = 24;
 
